@@ -1,0 +1,103 @@
+#include "core/loop/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <uv.h>
+
+struct loop {
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_mutex_t mutex;
+	struct loop_message *first, **last; /* guarded by mutex */
+};
+
+static void on_wake(uv_async_t *handle)
+{
+	struct loop *l = handle->data;
+	struct loop_message *m;
+
+	uv_mutex_lock(&l->mutex);
+	m = l->first;
+	l->first = NULL;
+	l->last = &l->first;
+	uv_mutex_unlock(&l->mutex);
+	while (m) {
+		struct loop_message *next = m->next;
+		m->deliver(m);
+		m = next;
+	}
+}
+
+int loop_new(struct loop **ret, struct error *error)
+{
+	struct loop *l = calloc(1, sizeof *l);
+	int r;
+
+	if (!l)
+		return error_no_memory(error);
+	l->last = &l->first;
+	r = uv_mutex_init(&l->mutex);
+	if (r < 0) {
+		free(l);
+		return error_set(error, r, "event loop: %s", uv_strerror(r));
+	}
+	r = uv_loop_init(&l->uv);
+	if (r < 0)
+		goto no_loop;
+	r = uv_async_init(&l->uv, &l->wake, on_wake);
+	if (r < 0) {
+		uv_loop_close(&l->uv);
+		goto no_loop;
+	}
+	l->wake.data = l;
+	uv_unref((uv_handle_t *)&l->wake);
+	*ret = l;
+	return 0;
+
+no_loop:
+	uv_mutex_destroy(&l->mutex);
+	free(l);
+	return error_set(error, r, "event loop: %s", uv_strerror(r));
+}
+
+void loop_run(struct loop *l)
+{
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+bool loop_run_once(struct loop *l)
+{
+	return uv_run(&l->uv, UV_RUN_ONCE) != 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	uv_close((uv_handle_t *)&l->wake, NULL);
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+	if (uv_loop_close(&l->uv) != 0)
+		abort(); /* a handle was never freed: a bug of its owner */
+	uv_mutex_destroy(&l->mutex);
+	free(l);
+}
+
+uint64_t loop_now_ns(const struct loop *l)
+{
+	return uv_now(&l->uv) * UINT64_C(1000000);
+}
+
+void loop_post(struct loop *l, struct loop_message *m)
+{
+	uv_mutex_lock(&l->mutex);
+	m->next = NULL;
+	*l->last = m;
+	l->last = &m->next;
+	uv_mutex_unlock(&l->mutex);
+	uv_async_send(&l->wake);
+}
+
+struct uv_loop_s *loop_uv(struct loop *l)
+{
+	return &l->uv;
+}
