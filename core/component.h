@@ -1,0 +1,121 @@
+/* component: what a receiver, processor, exporter, connector or extension is to the rest of weir.
+ *
+ * Life: create -> [start] -> consume... -> shutdown -> closed exactly once -> destroy. shutdown is
+ * called once for every created instance, also when start failed half-way or was never called:
+ * teardown exists in one place. Everything happens on host->loop's thread. */
+#ifndef WEIR_COMPONENT_H
+#define WEIR_COMPONENT_H
+
+#include "config/option.h"
+#include "core/base/budget.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/signal.h"
+#include "core/data/batch.h"
+#include "core/data/outcome.h"
+
+struct loop;
+struct metrics;
+struct component;
+
+enum component_kind { RECEIVER, PROCESSOR, EXPORTER, CONNECTOR, EXTENSION };
+
+/* "receiver", "processor", ... */
+const char *component_kind_name(enum component_kind kind);
+
+enum component_caps {
+	CAP_MUTATES = 1, /* writes to batches: the fan-out gives it one of its own */
+	CAP_SHARED = 2,  /* one instance for all signals of an id; otherwise one per (id, signal), a
+	                    processor one per  (pipeline, id) */
+	CAP_BPF = 4,     /* needs rights to load eBPF programs */
+};
+
+enum component_status {
+	STATUS_STARTING,
+	STATUS_OK,
+	STATUS_RECOVERABLE_ERROR, /* works again by itself when the cause goes */
+	STATUS_PERMANENT_ERROR,   /* needs somebody to change something; the rest goes on */
+	STATUS_FATAL_ERROR,       /* the process ends */
+	STATUS_STOPPING,
+	STATUS_STOPPED,
+};
+
+/* What a component may ask of its surroundings. Outlives every component. */
+struct host {
+	struct loop *loop;
+	struct budget *budget;   /* the process's memory account */
+	struct metrics *metrics; /* core/self/metrics.h */
+	const struct log_sink *log;
+	const char *version; /* "0.1.0" */
+
+	/* Tells a change of status; error may be NULL. FATAL_ERROR begins the shutdown of the
+	 * process. */
+	void (*report)(const struct host *host, const struct component *c,
+	               enum component_status status, const struct error *error);
+};
+
+/* Where data goes next. fn NULL: nowhere (this signal is not wired). */
+struct consumer {
+	void (*fn)(void *self, struct batch *batch, struct done done);
+	void *self;
+};
+
+static inline bool consumer_is_set(struct consumer c)
+{
+	return c.fn != NULL;
+}
+
+/* Takes the reference to batch, always; done is called exactly once, maybe before this returns. */
+static inline void consumer_consume(struct consumer c, struct batch *batch, struct done done)
+{
+	c.fn(c.self, batch, done);
+}
+
+struct create_args {
+	const char *id; /* "otlp/front"; outlives the component */
+	const void
+		*config; /* the type's config struct, filled and checked; outlives the component */
+	const struct host *host;
+	enum signal signal; /* of this instance; the first wired one with CAP_SHARED */
+	struct consumer next[SIGNAL_COUNT]; /* receivers, processors, connectors */
+};
+
+struct component_type {
+	const char *name;           /* "otlp" */
+	const char *const *aliases; /* other names users write, NULL-terminated; or NULL */
+	enum component_kind kind;
+	unsigned signals; /* SIGNAL_BIT()s */
+	unsigned caps;    /* enum component_caps */
+	const char *summary;
+	const char *stability; /* "development", "alpha", "beta", "stable" */
+	size_t config_size;
+	const struct option
+		*options; /* one table parses, bounds, checks, documents; NULL: no keys */
+	int (*check)(const void *config,
+	             struct error *error); /* rules over several fields; pure; may be NULL */
+	int (*create)(const struct create_args *args, struct component **ret,
+	              struct error *error); /* memory only */
+	int (*start)(struct component *c,
+	             struct error *error); /* listen, connect, attach; returns at once */
+	void (*consume)(struct component *c, struct batch *batch,
+	                struct done done); /* NULL for receivers, extensions */
+	/* Stops taking in, finishes what is in flight until deadline_ns (monotonic), then gives up
+	 * the rest and counts it. Calls closed(arg) exactly once, maybe before it returns. */
+	void (*shutdown)(struct component *c, uint64_t deadline_ns, void (*closed)(void *arg),
+	                 void *arg);
+	void (*destroy)(struct component *c); /* takes NULL */
+};
+
+/* The first member of every instance; create() fills it with component_init(). */
+struct component {
+	const struct component_type *type;
+	const char *id;
+	const struct host *host;
+	struct logger log;
+	char subject[96]; /* "exporter otlp/front" */
+};
+
+void component_init(struct component *c, const struct component_type *type,
+                    const struct create_args *args);
+
+#endif

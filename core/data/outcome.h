@@ -1,0 +1,53 @@
+/* outcome: what became of a batch, said exactly once.
+ *
+ * The done of a consume() is called on the same loop, maybe before consume() returns: copy what you
+ * need, clear your fields, and call out last. */
+#ifndef WEIR_DATA_OUTCOME_H
+#define WEIR_DATA_OUTCOME_H
+
+#include <stdint.h>
+
+enum outcome_status {
+	OUTCOME_OK,        /* delivered, or taken over by a queue */
+	OUTCOME_RETRY,     /* not now; the same batch may succeed later */
+	OUTCOME_PERMANENT, /* never; drop it and count it */
+	OUTCOME_CANCELED,  /* given up by a shutdown */
+};
+
+struct outcome {
+	enum outcome_status status;
+	uint64_t retry_after_ns; /* with RETRY: wait at least so long; 0: not said */
+	uint64_t rejected_items; /* with OK: items that the destination refused for good (partial
+	                            success) */
+	const char *message;     /* NULL or a sentence; valid only during the call */
+};
+
+struct done {
+	void (*fn)(void *arg, const struct outcome *outcome);
+	void *arg;
+};
+
+static inline void done_call(struct done d, const struct outcome *outcome)
+{
+	if (d.fn)
+		d.fn(d.arg, outcome);
+}
+
+static inline void done_ok(struct done d)
+{
+	done_call(d, &(struct outcome){.status = OUTCOME_OK});
+}
+
+static inline void done_retry(struct done d, uint64_t retry_after_ns, const char *message)
+{
+	done_call(d, &(struct outcome){.status = OUTCOME_RETRY,
+	                               .retry_after_ns = retry_after_ns,
+	                               .message = message});
+}
+
+static inline void done_permanent(struct done d, const char *message)
+{
+	done_call(d, &(struct outcome){.status = OUTCOME_PERMANENT, .message = message});
+}
+
+#endif

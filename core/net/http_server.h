@@ -1,0 +1,37 @@
+/* http_server: a small HTTP/1.1 server on the loop, for weir's own pages (/metrics, later health).
+ *
+ * Bounded in everything: connections, header bytes, idle time. Bodies of requests are refused. */
+#ifndef WEIR_NET_HTTP_SERVER_H
+#define WEIR_NET_HTTP_SERVER_H
+
+#include "core/base/buffer.h"
+#include "core/base/endpoint.h"
+#include "core/base/slice.h"
+#include "core/loop/loop.h"
+
+struct http_server;
+
+struct http_request {
+	struct slice method, path, query; /* path without query; not percent-decoded */
+};
+
+struct http_response {
+	int status;               /* 200 when untouched */
+	const char *content_type; /* a constant */
+	struct buffer body;       /* freed by the server */
+};
+
+typedef void (*http_handler)(void *arg, const struct http_request *request,
+                             struct http_response *response);
+
+/* Listens at once on every address of the endpoint's name. Errors name address and cause. */
+int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_handler handler,
+                    void *arg, struct http_server **ret, struct error *error);
+
+/* The port it listens on, for endpoints with port 0. */
+uint16_t http_server_port(const struct http_server *s);
+
+/* Stops listening, closes every connection; closed(arg) comes once, after which it is freed. */
+void http_server_close(struct http_server *s, void (*closed)(void *arg), void *arg);
+
+#endif

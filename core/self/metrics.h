@@ -1,0 +1,53 @@
+/* metrics: weir's own figures.
+ *
+ * Nothing is stored here: components keep plain counters in their own structs and register a
+ * collector that reports them when somebody reads (a scrape, an export). Names follow the Collector
+ * (otelcol_*) where it has one, weir_* otherwise. Not thread-safe: collectors run on the loop. */
+#ifndef WEIR_SELF_METRICS_H
+#define WEIR_SELF_METRICS_H
+
+#include "core/base/buffer.h"
+
+#include <stdint.h>
+
+struct metrics;
+struct metrics_sink; /* where the points of one reading go */
+
+struct metrics_label {
+	const char *name, *value;
+};
+#define METRICS_LABELS(...)                                                                        \
+	(const struct metrics_label[])                                                             \
+	{                                                                                          \
+		__VA_ARGS__,                                                                       \
+		{                                                                                  \
+			NULL, NULL                                                                 \
+		}                                                                                  \
+	}
+
+struct metrics *metrics_new(void); /* NULL: no memory */
+void metrics_free(struct metrics *m);
+
+/* A part of weir that has figures. collect() is called for every reading. False: no memory. */
+struct metrics_collector;
+struct metrics_collector *metrics_register(struct metrics *m,
+                                           void (*collect)(void *arg, struct metrics_sink *sink),
+                                           void *arg);
+void metrics_unregister(struct metrics *m, struct metrics_collector *c); /* takes NULL */
+
+/* Called from collectors. name and help are constants; labels end with {NULL, NULL} or are NULL;
+ * their strings are copied. Points of one name may come from many collectors. */
+void metrics_counter(struct metrics_sink *sink, const char *name, const char *help,
+                     const struct metrics_label *labels, double value);
+void metrics_gauge(struct metrics_sink *sink, const char *name, const char *help,
+                   const struct metrics_label *labels, double value);
+/* counts has n_bounds + 1 entries, not cumulative. */
+void metrics_histogram(struct metrics_sink *sink, const char *name, const char *help,
+                       const struct metrics_label *labels, const double *bounds, size_t n_bounds,
+                       const uint64_t *counts, double sum);
+
+/* All figures in Prometheus text format 0.0.4, families sorted by name, appended to out. -ENOMEM.
+ */
+int metrics_write_text(struct metrics *m, struct buffer *out);
+
+#endif

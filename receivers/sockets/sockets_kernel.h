@@ -1,0 +1,54 @@
+/* sockets_kernel: the kernel half of the sockets receiver: loads and attaches
+ * bpf/progs/sockets.bpf.c, drains its ring and walks the sockets of every network namespace. The
+ * other half (series, metrics, log records) knows nothing of BPF.
+ */
+#ifndef WEIR_RECEIVERS_SOCKETS_KERNEL_H
+#define WEIR_RECEIVERS_SOCKETS_KERNEL_H
+
+#include "bpf/events/sockets.h"
+#include "core/base/buffer.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+
+struct sockets_kernel;
+
+/* Loads, attaches, finds the owners of sockets that exist already. Takes tens of milliseconds.
+ * Fails with a sentence that says which capability, mount or kernel feature is missing and what to
+ * do. Opens no window in which a connection could be missed: sockets are either followed or found.
+ */
+int sockets_kernel_open(const struct logger *log, size_t ring_bytes, struct sockets_kernel **ret,
+                        struct error *error);
+void sockets_kernel_close(struct sockets_kernel *k); /* detaches and frees; takes NULL */
+
+/* Readable when the ring has passed its watermark: for core/loop/poll. */
+int sockets_kernel_fd(const struct sockets_kernel *k);
+
+/* Hands over at most max records of closed and failed sockets, in order. Returns how many. Loop
+ * thread only. */
+size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
+                            void (*on_record)(void *arg, const struct sockets_record *record),
+                            void *arg);
+
+/* Reads every network namespace that has processes and appends a struct sockets_record for each
+ * socket with news (all of them when everything). May block for milliseconds: run it on a pool
+ * thread (it enters namespaces on the thread and comes back). Not concurrently with itself. */
+int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer *ret_records,
+                        struct error *error);
+
+struct sockets_program_stats {
+	char name[32];
+	uint64_t runs, run_time_ns,
+		missed; /* runs and time are 0 unless the kernel's BPF statistics are on */
+};
+struct sockets_kernel_stats {
+	uint64_t losses[SOCKETS_LOSS_COUNT];
+	uint64_t ring_bytes, ring_used_bytes;
+	uint64_t namespaces; /* seen in the last walk */
+	uint64_t namespaces_failed;
+	struct sockets_program_stats programs[16];
+	size_t n_programs;
+};
+/* A few system calls; for every reading of weir's own metrics. */
+void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats *ret);
+
+#endif
