@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""What the sockets receiver costs: the throughput it takes from nginx, kernel time per connection, and the daemon's own
+CPU and memory with many open sockets. Prints figures, never fails on a time.
+
+    scripts/build && sudo tests/bench/sockets.py [throughput] [kernel] [idle]
+
+Ratios come from pairs measured one after the other (without, with, without, with, ...); medians are given."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WEIR = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "weir"))
+PAIRS = int(os.environ.get("PAIRS", "9"))
+SECONDS = int(os.environ.get("SECONDS", "3"))
+
+CONFIG = """
+receivers: {{sockets: {{collection_interval: {interval}}}}}
+exporters: {{debug: {{verbosity: basic, output_paths: [/dev/null]}}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    metrics: {{receivers: [sockets], exporters: [debug]}}
+    logs: {{receivers: [sockets], exporters: [debug]}}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Weir:
+    def __init__(self, folder, interval="10s"):
+        path = pathlib.Path(folder) / "weir.yaml"
+        path.write_text(CONFIG.format(interval=interval))
+        self.log = open(pathlib.Path(folder) / "weir.log", "w+")
+        self.process = subprocess.Popen([WEIR, "--config", str(path)], stdout=subprocess.DEVNULL, stderr=self.log)
+        deadline = time.monotonic() + 10
+        while "Everything is ready" not in pathlib.Path(self.log.name).read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("weir did not start:\n" + pathlib.Path(self.log.name).read_text())
+            time.sleep(0.01)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_kib(self):
+        values = {}
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key in ("VmRSS", "VmHWM"):
+                values[key] = int(value.split()[0])
+        return values
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+
+class Nginx:
+    def __init__(self, folder):
+        self.port = free_port()
+        pathlib.Path(folder, "www").mkdir()
+        pathlib.Path(folder, "www", "index.html").write_text("x" * 600)
+        conf = pathlib.Path(folder, "nginx.conf")
+        conf.write_text(f"""
+            daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+            events {{ worker_connections 16000; }}
+            http {{ access_log off; keepalive_requests 1000000000;
+                    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+                    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+                    server {{ listen 127.0.0.1:{self.port} backlog=4096; root {folder}/www; }} }}""")
+        self.process = subprocess.Popen(["nginx", "-c", str(conf), "-p", str(folder)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    sys.exit("nginx did not start")
+                time.sleep(0.02)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=10)
+
+
+def wrk(port, close=False, seconds=SECONDS):
+    command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}/"]
+    if close:
+        command += ["-H", "Connection: close"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = [line for line in out.splitlines() if line.startswith("Requests/sec")][0]
+    total = [line for line in out.splitlines() if "requests in" in line][0]
+    return float(rate.split()[1]), int(total.split()[0])
+
+
+def throughput(folder):
+    nginx = Nginx(folder)
+    try:
+        wrk(nginx.port, seconds=1)
+        for title, close in (("keep-alive requests", False), ("a connection for every request", True)):
+            without, with_weir, ratios = [], [], []
+            for _ in range(PAIRS):
+                a, _ = wrk(nginx.port, close)
+                weir = Weir(folder)
+                b, _ = wrk(nginx.port, close)
+                weir.stop()
+                without.append(a)
+                with_weir.append(b)
+                ratios.append(b / a)
+            print(f"throughput, {title}: without {statistics.median(without):.0f}/s, "
+                  f"with {statistics.median(with_weir):.0f}/s, median ratio {statistics.median(ratios):.4f} "
+                  f"(min {min(ratios):.3f}, max {max(ratios):.3f}, {PAIRS} pairs)", flush=True)
+    finally:
+        nginx.stop()
+
+
+def program_times(pid):
+    out = subprocess.run([shutil.which("bpftool") or "/usr/sbin/bpftool", "prog", "show", "-j"],
+                         capture_output=True, text=True, check=True).stdout
+    return {p["name"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0)) for p in json.loads(out)
+            if any(owner["pid"] == pid for owner in p.get("pids", []))}
+
+
+def kernel(folder):
+    """BPF run-time statistics over many short connections; both ends are on this host, so two sockets each."""
+    switch = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+    before_value = switch.read_text()
+    nginx = Nginx(folder)
+    weir = Weir(folder)
+    switch.write_text("1")
+    try:
+        per_connection = []
+        for _ in range(5):
+            before = program_times(weir.process.pid)
+            _, connections = wrk(nginx.port, close=True, seconds=2)
+            after = program_times(weir.process.pid)
+            spent = sum(after[n][0] - before[n][0] for n in after)
+            per_connection.append(spent / connections)
+        runs = {n: (after[n][1] - before[n][1]) / connections for n in after}
+        median = statistics.median(per_connection)
+        print(f"kernel time: {median:.0f} ns per loopback connection (two sockets), {median / 2:.0f} ns per socket's "
+              f"whole life, median of {len(per_connection)} runs")
+        for name, count in sorted(runs.items()):
+            spent = after[name][0] - before[name][0]
+            n = after[name][1] - before[name][1]
+            print(f"    {name}: {count:.2f} runs per connection, {spent / n if n else 0:.0f} ns per run")
+    finally:
+        switch.write_text(before_value)
+        weir.stop()
+        nginx.stop()
+
+
+def idle(folder):
+    """CPU share and memory of the daemon with N open sockets, a tenth of which move data in every interval."""
+    limit = 4 * 16000
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, limit), hard))
+    nginx = Nginx(folder)
+    request = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
+    try:
+        for sockets in (1000, 10000):
+            clients = [socket.create_connection(("127.0.0.1", nginx.port)) for _ in range(sockets // 2)]
+            weir = Weir(folder)
+            time.sleep(2)  # the first walk is start-up cost, measured on its own by the kernel's own clock
+            cpu, start = weir.cpu_seconds(), time.monotonic()
+            end = start + 30
+            turn = 0
+            while time.monotonic() < end:
+                busy = clients[turn % 10::10]
+                turn += 1
+                for c in busy:
+                    c.sendall(request)
+                for c in busy:
+                    c.recv(4096)
+                time.sleep(max(0.0, min(10.0, end - time.monotonic())))
+            share = (weir.cpu_seconds() - cpu) / (time.monotonic() - start)
+            memory = weir.memory_kib()
+            print(f"{sockets} open sockets: {100 * share:.2f} % of one core over 30 s (interval 10 s), "
+                  f"{memory['VmRSS'] / 1024:.1f} MiB resident, {memory['VmHWM'] / 1024:.1f} MiB at most", flush=True)
+            weir.stop()
+            for c in clients:
+                c.close()
+    finally:
+        nginx.stop()
+
+
+def main():
+    parts = {"throughput": throughput, "kernel": kernel, "idle": idle}
+    chosen = sys.argv[1:] or list(parts)
+    for name in chosen:
+        with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+            os.chmod(folder, 0o755)
+            parts[name](folder)
+
+
+if __name__ == "__main__":
+    main()
