@@ -68,4 +68,10 @@ int plan_make(const struct document *document, const struct component_type *cons
               struct diagnostics *diagnostics, struct plan **ret);
 void plan_free(struct plan *p); /* takes NULL */
 
+/* The whole configuration as YAML: as it was written, merged and expanded, or with PRINT_DEFAULTS
+ * every key in effect. Secrets are masked without PRINT_SECRETS (config/print.h). The plan was made
+ * from the document. */
+void plan_print(const struct plan *plan, const struct document *document, unsigned flags,
+                struct buffer *out);
+
 #endif
