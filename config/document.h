@@ -6,6 +6,7 @@
 #define WEIR_CONFIG_DOCUMENT_H
 
 #include "config/yaml.h"
+#include "core/base/error.h"
 
 /* In the order of enum component_kind, which stands above this room. */
 enum section {
