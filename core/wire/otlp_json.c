@@ -1,0 +1,319 @@
+#include "core/wire/otlp_json.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum bytes_form { FORM_STRING, FORM_HEX, FORM_BASE64 };
+
+/* otlp.proto declares every string as bytes; these few are bytes in OTLP too. */
+static const struct {
+	const char *name;
+	enum bytes_form form;
+} true_bytes[] = {
+	{"trace_id", FORM_HEX},
+	{"span_id", FORM_HEX},
+	{"parent_span_id", FORM_HEX},
+	{"bytes_value", FORM_BASE64},
+};
+
+static enum bytes_form bytes_form(const char *field)
+{
+	for (size_t i = 0; i < sizeof true_bytes / sizeof *true_bytes; i++)
+		if (strcmp(field, true_bytes[i].name) == 0)
+			return true_bytes[i].form;
+	return FORM_STRING;
+}
+
+/* Length of the UTF-8 character at p (left bytes follow), or 0. *ret_skip: the bytes that one
+ * U+FFFD stands for when it is not valid (Unicode, "substitution of maximal subparts"). */
+static size_t utf8_length(const uint8_t *p, size_t left, size_t *ret_skip)
+{
+	size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	/* The second byte rules out overlong forms, surrogates and what is above U+10FFFF. */
+	uint8_t low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+	uint8_t high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+
+	*ret_skip = 1;
+	for (size_t i = 1; i < len; i++) {
+		if (i >= left || p[i] < low || p[i] > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+		*ret_skip = i + 1;
+	}
+	return len;
+}
+
+static void append_escaped(struct buffer *out, uint8_t c)
+{
+	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (const char *s = short_forms; *s; s += 2)
+		if ((uint8_t)s[0] == c) {
+			buffer_append_byte(out, '\\');
+			buffer_append_byte(out, (uint8_t)s[1]);
+			return;
+		}
+	buffer_printf(out, "\\u%04x", c);
+}
+
+static void append_string(struct buffer *out, const uint8_t *p, size_t len)
+{
+	size_t plain = 0, at = 0, skip; /* plain: where the run not yet appended begins */
+
+	buffer_append_byte(out, '"');
+	while (at < len) {
+		size_t n = 1;
+		if (p[at] >= 0x80)
+			n = utf8_length(p + at, len - at, &skip);
+		else if (p[at] < 0x20 || p[at] == '"' || p[at] == '\\')
+			n = 0;
+		if (n) {
+			at += n;
+			continue;
+		}
+		buffer_append(out, p + plain, at - plain);
+		if (p[at] < 0x80) {
+			append_escaped(out, p[at++]);
+		} else {
+			buffer_append_string(out, "\xef\xbf\xbd");
+			at += skip;
+		}
+		plain = at;
+	}
+	if (plain < len)
+		buffer_append(out, p + plain, len - plain);
+	buffer_append_byte(out, '"');
+}
+
+static void append_hex(struct buffer *out, const uint8_t *p, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	buffer_append_byte(out, '"');
+	for (size_t i = 0; i < len; i++) {
+		buffer_append_byte(out, (uint8_t)digits[p[i] >> 4]);
+		buffer_append_byte(out, (uint8_t)digits[p[i] & 15]);
+	}
+	buffer_append_byte(out, '"');
+}
+
+static void append_base64(struct buffer *out, const uint8_t *p, size_t len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	buffer_append_byte(out, '"');
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+		             (n > 2 ? p[i + 2] : 0);
+		char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
+		                n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='};
+		buffer_append(out, four, sizeof four);
+	}
+	buffer_append_byte(out, '"');
+}
+
+static void append_bytes(struct buffer *out, const char *field, const ProtobufCBinaryData *b)
+{
+	switch (bytes_form(field)) {
+	case FORM_STRING:
+		append_string(out, b->data, b->len);
+		break;
+	case FORM_HEX:
+		append_hex(out, b->data, b->len);
+		break;
+	case FORM_BASE64:
+		append_base64(out, b->data, b->len);
+		break;
+	}
+}
+
+/* The fewest digits that read back to the same value. */
+static void append_double(struct buffer *out, double v)
+{
+	char text[40];
+	/* Below DBL_MIN values have fewer digits; everywhere else 15 always survive. */
+	int precision = fabs(v) < DBL_MIN ? 1 : 15;
+
+	if (isnan(v)) {
+		buffer_append_string(out, "\"NaN\"");
+	} else if (isinf(v)) {
+		buffer_append_string(out, v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+	} else if (v == 0) {
+		buffer_append_string(out, signbit(v) ? "-0.0" : "0");
+	} else if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
+		buffer_printf(out, "%lld", (long long)v);
+	} else {
+		do
+			snprintf(text, sizeof text, "%.*g", precision, v);
+		while (strtod(text, NULL) != v && ++precision <= 17);
+		buffer_append_string(out, text);
+	}
+}
+
+static size_t value_size(ProtobufCType type)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SINT64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return 8;
+	case PROTOBUF_C_TYPE_BOOL:
+		return sizeof(protobuf_c_boolean);
+	case PROTOBUF_C_TYPE_BYTES:
+		return sizeof(ProtobufCBinaryData);
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return sizeof(void *);
+	default:
+		return 4;
+	}
+}
+
+static void append_value(struct buffer *out, const ProtobufCFieldDescriptor *field, const void *at)
+{
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_INT32:
+	case PROTOBUF_C_TYPE_SINT32:
+	case PROTOBUF_C_TYPE_SFIXED32:
+	case PROTOBUF_C_TYPE_ENUM:
+		buffer_printf(out, "%d", *(const int32_t *)at);
+		break;
+	case PROTOBUF_C_TYPE_UINT32:
+	case PROTOBUF_C_TYPE_FIXED32:
+		buffer_printf(out, "%u", *(const uint32_t *)at);
+		break;
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SINT64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+		buffer_printf(out, "\"%lld\"", (long long)*(const int64_t *)at);
+		break;
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64:
+		buffer_printf(out, "\"%llu\"", (unsigned long long)*(const uint64_t *)at);
+		break;
+	case PROTOBUF_C_TYPE_FLOAT:
+		append_double(out, (double)*(const float *)at);
+		break;
+	case PROTOBUF_C_TYPE_DOUBLE:
+		append_double(out, *(const double *)at);
+		break;
+	case PROTOBUF_C_TYPE_BOOL:
+		buffer_append_string(out, *(const protobuf_c_boolean *)at ? "true" : "false");
+		break;
+	case PROTOBUF_C_TYPE_STRING: {
+		struct slice s = slice_from_string(*(const char *const *)at);
+		append_string(out, s.data, s.len);
+		break;
+	}
+	case PROTOBUF_C_TYPE_BYTES:
+		append_bytes(out, field->name, at);
+		break;
+	case PROTOBUF_C_TYPE_MESSAGE:
+		otlp_json_append(out, *(const ProtobufCMessage *const *)at);
+		break;
+	}
+}
+
+static bool is_default(ProtobufCType type, const void *at)
+{
+	static const uint8_t zero[8];
+
+	switch (type) {
+	case PROTOBUF_C_TYPE_BYTES:
+		return ((const ProtobufCBinaryData *)at)->len == 0;
+	case PROTOBUF_C_TYPE_STRING: {
+		const char *s = *(const char *const *)at;
+		return !s || !*s;
+	}
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return *(const void *const *)at == NULL;
+	default: /* by its bits: -0.0 is not the default */
+		return memcmp(at, zero, value_size(type)) == 0;
+	}
+}
+
+static void append_key(struct buffer *out, const char *name, bool *first)
+{
+	if (!*first)
+		buffer_append_byte(out, ',');
+	*first = false;
+	buffer_append_byte(out, '"');
+	for (; *name; name++) {
+		if (name[0] == '_' && name[1] >= 'a' && name[1] <= 'z')
+			buffer_append_byte(out, (uint8_t)(*++name - 'a' + 'A'));
+		else
+			buffer_append_byte(out, (uint8_t)*name);
+	}
+	buffer_append_string(out, "\":");
+}
+
+static void append_repeated(struct buffer *out, const ProtobufCMessage *message,
+                            const ProtobufCFieldDescriptor *field, bool *first)
+{
+	const uint8_t *base = (const uint8_t *)message;
+	size_t n = *(const size_t *)(base + field->quantifier_offset);
+	const uint8_t *items = *(const uint8_t *const *)(base + field->offset);
+	size_t size = value_size(field->type);
+
+	if (!n)
+		return;
+	append_key(out, field->name, first);
+	buffer_append_byte(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buffer_append_byte(out, ',');
+		append_value(out, field, items + i * size);
+	}
+	buffer_append_byte(out, ']');
+}
+
+static void append_single(struct buffer *out, const ProtobufCMessage *message,
+                          const ProtobufCFieldDescriptor *field, bool *first)
+{
+	const uint8_t *base = (const uint8_t *)message;
+	const void *at = base + field->offset;
+	const void *quantifier = base + field->quantifier_offset;
+	bool chosen = false;
+
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+		if (*(const uint32_t *)quantifier != field->id)
+			return;
+		chosen = true;
+	}
+	/* A chosen message that is NULL has nothing that could be printed. */
+	if (is_default(field->type, at) && (!chosen || field->type == PROTOBUF_C_TYPE_MESSAGE))
+		return;
+	append_key(out, field->name, first);
+	append_value(out, field, at);
+}
+
+void otlp_json_append(struct buffer *out, const ProtobufCMessage *message)
+{
+	const ProtobufCMessageDescriptor *d = message->descriptor;
+	bool first = true;
+
+	buffer_append_byte(out, '{');
+	for (unsigned i = 0; i < d->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &d->fields[i];
+		if (field->label == PROTOBUF_C_LABEL_REPEATED)
+			append_repeated(out, message, field, &first);
+		else
+			append_single(out, message, field, &first);
+	}
+	buffer_append_byte(out, '}');
+}
+
+const char *otlp_json_groups_key(enum signal signal)
+{
+	static const char *const keys[SIGNAL_COUNT] = {"resourceSpans", "resourceMetrics",
+	                                               "resourceLogs"};
+	return keys[signal];
+}
