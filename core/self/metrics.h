@@ -36,7 +36,9 @@ struct metrics_collector *metrics_register(struct metrics *m,
 void metrics_unregister(struct metrics *m, struct metrics_collector *c); /* takes NULL */
 
 /* Called from collectors. name and help are constants; labels end with {NULL, NULL} or are NULL;
- * their strings are copied. Points of one name may come from many collectors. */
+ * their strings are copied; a label without a value is left out. Points of one name may come from
+ * many collectors; where name and labels are equal the values are added up, so that instances which
+ * the Collector's names do not tell apart (one processor in two pipelines) give one series. */
 void metrics_counter(struct metrics_sink *sink, const char *name, const char *help,
                      const struct metrics_label *labels, double value);
 void metrics_gauge(struct metrics_sink *sink, const char *name, const char *help,
@@ -49,5 +51,9 @@ void metrics_histogram(struct metrics_sink *sink, const char *name, const char *
 /* All figures in Prometheus text format 0.0.4, families sorted by name, appended to out. -ENOMEM.
  */
 int metrics_write_text(struct metrics *m, struct buffer *out);
+
+/* The sum of all counters and gauges of that name which carry all of these labels (NULL: of that
+ * name), read now. 0 when there is none. */
+double metrics_sum(struct metrics *m, const char *name, const struct metrics_label *labels);
 
 #endif
