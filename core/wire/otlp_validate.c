@@ -1,0 +1,224 @@
+/* otlp_validate: the decoder's walk without its allocations.
+ *
+ * A gateway does this to every byte it forwards and usually nothing else, so the usual attribute (a
+ * key, then a value of one of the scalar kinds) is recognised by its shape; every other shape goes
+ * the general way. What is counted depends on where the walk is: spans and log records where a
+ * scope holds them, data points where a metric's data holds them. */
+#include "core/wire/otlp_fields.h"
+
+#include <errno.h>
+
+struct validator {
+	struct otlp_fault fault;
+	size_t items;
+};
+
+static bool validate_message(struct validator *v, const ProtobufCMessageDescriptor *type,
+                             const uint8_t *at, const uint8_t *end, unsigned depth);
+
+static bool is_item(const ProtobufCMessageDescriptor *type)
+{
+	return type == &otlp__span__descriptor || type == &otlp__log_record__descriptor ||
+	       type == &otlp__number_data_point__descriptor ||
+	       type == &otlp__histogram_data_point__descriptor ||
+	       type == &otlp__exponential_histogram_data_point__descriptor ||
+	       type == &otlp__summary_data_point__descriptor;
+}
+
+/* Whether the bytes are an attribute of a usual shape. False says nothing about their validity. */
+static inline bool is_usual_attribute(const uint8_t *at, const uint8_t *end)
+{
+	size_t length;
+	uint64_t value;
+
+	if (at == end || *at != (1 << 3 | WIRE_LENGTH))
+		return false;
+	at = cursor_length(at + 1, end, &length);
+	if (!at || at + length == end || at[length] != (2 << 3 | WIRE_LENGTH))
+		return false;
+	at = cursor_length(at + length + 1, end, &length);
+	if (!at || length < 2 || at + length != end)
+		return false;
+	switch (*at++) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE << 3 | WIRE_LENGTH:
+		at = cursor_length(at, end, &length);
+		return at && at + length == end;
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE << 3 | WIRE_VARINT:
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE << 3 | WIRE_VARINT:
+		return cursor_varint(at, end, &value) == end;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE << 3 | WIRE_FIXED64:
+		return end - at == 8;
+	default:
+		return false;
+	}
+}
+
+static bool is_packed_list(const ProtobufCFieldDescriptor *field, const uint8_t *at,
+                           const uint8_t *end)
+{
+	uint64_t value;
+
+	switch (otlp_wire_types[field->type]) {
+	case WIRE_FIXED64:
+		return (end - at) % 8 == 0;
+	case WIRE_FIXED32:
+		return (end - at) % 4 == 0;
+	default:
+		while (at && at < end)
+			at = cursor_varint(at, end, &value);
+		return at;
+	}
+}
+
+/* The body of a field of WIRE_LENGTH. */
+static inline bool validate_body(struct validator *v, const ProtobufCMessageDescriptor *type,
+                                 const ProtobufCFieldDescriptor *field, const uint8_t *at,
+                                 const uint8_t *end, unsigned depth)
+{
+	const ProtobufCMessageDescriptor *inner = field->descriptor;
+
+	if (field->type == PROTOBUF_C_TYPE_BYTES)
+		return true;
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+		if (inner == &otlp__key_value__descriptor && depth + 2 <= OTLP_DEPTH_LIMIT &&
+		    is_usual_attribute(at, end))
+			return true;
+		v->items += field->label == PROTOBUF_C_LABEL_REPEATED && is_item(inner);
+		return validate_message(v, inner, at, end, depth + 1);
+	}
+	if (field->label != PROTOBUF_C_LABEL_REPEATED)
+		return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, field->id, at);
+	return is_packed_list(field, at, end) ||
+	       otlp_fault_set(&v->fault, OTLP_FAULT_PACKED, type, field->id, at);
+}
+
+/* Data points count for the member of the oneof that stands in the end: what came before is
+ * replaced, unless it was the same member, which is merged. */
+struct chosen {
+	uint32_t member;
+	size_t items_before;
+};
+
+static void chosen_set(struct chosen *chosen, struct validator *v,
+                       const ProtobufCFieldDescriptor *field)
+{
+	if (chosen->member && chosen->member != field->id)
+		v->items = chosen->items_before;
+	chosen->member = field->id;
+}
+
+static bool validate_message(struct validator *v, const ProtobufCMessageDescriptor *type,
+                             const uint8_t *at, const uint8_t *end, unsigned depth)
+{
+	struct chosen chosen = {.items_before = v->items};
+
+	if (depth > OTLP_DEPTH_LIMIT) {
+		otlp_fault_set(&v->fault, OTLP_FAULT_DEPTH, type, 0, at);
+		v->fault.code = -E2BIG;
+		return false;
+	}
+	while (at < end) {
+		const ProtobufCFieldDescriptor *field;
+		const uint8_t *value, *body;
+		uint32_t tag;
+		size_t length;
+
+		value = cursor_tag(at, end, &tag);
+		if (!value)
+			return otlp_fault_set(&v->fault, OTLP_FAULT_TAG, type, 0, at);
+		field = otlp_field(type, tag >> 3);
+		at = cursor_skip(value, end, tag);
+		if (!at)
+			return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, tag >> 3, value);
+		if (!field)
+			continue;
+		if ((tag & 7) != WIRE_LENGTH) {
+			if ((tag & 7) != otlp_wire_types[field->type])
+				return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, field->id,
+				                      value);
+			continue;
+		}
+		body = cursor_length(value, end, &length);
+		if (type == &otlp__metric__descriptor && field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+			chosen_set(&chosen, v, field);
+		if (!validate_body(v, type, field, body, at, depth))
+			return false;
+	}
+	return true;
+}
+
+int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_group, void *arg,
+                  struct error *error)
+{
+	const ProtobufCMessageDescriptor *type = otlp_request_descriptor(signal);
+	const uint8_t *end = request.data + request.len;
+	struct cursor c = cursor_of(request);
+	struct cursor_field f;
+	struct validator v = {0};
+
+	while (cursor_next(&c, &f)) {
+		if (f.number != OTLP_REQUEST_GROUPS)
+			continue;
+		if (f.type != WIRE_LENGTH) {
+			otlp_fault_set(&v.fault, OTLP_FAULT_TYPE, type, f.number, f.raw.data);
+			return otlp_fault_report(&v.fault, request.data, error);
+		}
+		v.items = 0;
+		if (!validate_message(&v, otlp_group_descriptor(signal), f.body.data,
+		                      f.body.data + f.body.len, 2))
+			return otlp_fault_report(&v.fault, request.data, error);
+		if (!on_group(arg, f.body, v.items))
+			return error_no_memory(error);
+	}
+	if (!c.error)
+		return 0;
+	/* Where and why, said by the general way. */
+	validate_message(&v, type, c.at, end, 1);
+	return otlp_fault_report(&v.fault, request.data, error);
+}
+
+static size_t count_points(const Otlp__Metric *metric)
+{
+	switch (metric->data_case) {
+	case OTLP__METRIC__DATA_GAUGE:
+		return metric->gauge ? metric->gauge->n_data_points : 0;
+	case OTLP__METRIC__DATA_SUM:
+		return metric->sum ? metric->sum->n_data_points : 0;
+	case OTLP__METRIC__DATA_HISTOGRAM:
+		return metric->histogram ? metric->histogram->n_data_points : 0;
+	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
+		return metric->exponential_histogram ? metric->exponential_histogram->n_data_points
+		                                     : 0;
+	case OTLP__METRIC__DATA_SUMMARY:
+		return metric->summary ? metric->summary->n_data_points : 0;
+	default:
+		return 0;
+	}
+}
+
+size_t otlp_count(enum signal signal, const ProtobufCMessage *group)
+{
+	const Otlp__ResourceSpans *spans = (const Otlp__ResourceSpans *)group;
+	const Otlp__ResourceMetrics *metrics = (const Otlp__ResourceMetrics *)group;
+	const Otlp__ResourceLogs *logs = (const Otlp__ResourceLogs *)group;
+	size_t n = 0;
+
+	switch (signal) {
+	case SIGNAL_TRACES:
+		for (size_t i = 0; i < spans->n_scope_spans; i++)
+			n += spans->scope_spans[i]->n_spans;
+		break;
+	case SIGNAL_METRICS:
+		for (size_t i = 0; i < metrics->n_scope_metrics; i++) {
+			const Otlp__ScopeMetrics *scope = metrics->scope_metrics[i];
+			for (size_t j = 0; j < scope->n_metrics; j++)
+				n += count_points(scope->metrics[j]);
+		}
+		break;
+	case SIGNAL_LOGS:
+		for (size_t i = 0; i < logs->n_scope_logs; i++)
+			n += logs->scope_logs[i]->n_log_records;
+		break;
+	}
+	return n;
+}
