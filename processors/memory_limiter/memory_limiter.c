@@ -123,7 +123,7 @@ static int memory_limiter_start(struct component *component, struct error *error
 		m->hard = c->limit_mib * MIB;
 		spike = c->spike_limit_mib * MIB;
 	} else {
-		if ((r = memory_total("", &total, error)) < 0)
+		if ((r = memory_limiter_total("", &total, error)) < 0)
 			return r;
 		m->hard = total / 100 * c->limit_percentage;
 		spike = total / 100 * c->spike_limit_percentage;

@@ -9,6 +9,6 @@
 /* The bytes this process may use: the smallest limit of its memory cgroups (v1 or v2, ancestors
  * included), or the machine's memory when that is less. root is put before the paths of /proc and
  * /sys: "" outside of tests. Fails with -ENODATA when not even the machine's memory is known. */
-int memory_total(const char *root, uint64_t *ret, struct error *error);
+int memory_limiter_total(const char *root, uint64_t *ret, struct error *error);
 
 #endif

@@ -71,7 +71,7 @@ static void read_cgroups(const char *root, uint64_t *limit)
 	fclose(f);
 }
 
-int memory_total(const char *root, uint64_t *ret, struct error *error)
+int memory_limiter_total(const char *root, uint64_t *ret, struct error *error)
 {
 	uint64_t limit = UINT64_MAX, kib;
 	char line[256], path[PATH_MAX];
