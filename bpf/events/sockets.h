@@ -33,6 +33,10 @@ struct sockets_owner {
 	char comm[16];
 };
 
+/* A connection's first record says OPENED or PREEXISTING, never both and no other record says so;
+ * its last says CLOSED, which may be the first as well. A failed connect is one record that says
+ * FAILED and none of these. A record without CLOSED may still follow the last one: it carries
+ * nothing but a reset that was sent for the closed socket. */
 enum sockets_flags {
 	SOCKETS_OPENED = 1, /* established, and no earlier record of this socket said so: count it
 	                       as opened */
@@ -74,6 +78,14 @@ struct sockets_record {
 	__sockets_u8 reserved[7];
 	__sockets_u8 local_address[16],
 		remote_address[16]; /* network order; IPv4 in the first 4 bytes */
+};
+
+/* What a walk is for; set before each. */
+enum sockets_walk_mode {
+	SOCKETS_WALK_SEED, /* writes nothing: takes over sockets older than the programs and finds
+	                      their owners */
+	SOCKETS_WALK_NEWS, /* writes the sockets with news since their last record */
+	SOCKETS_WALK_EVERYTHING,
 };
 
 _Static_assert(sizeof(struct sockets_owner) == 72, "shared with the kernel side");

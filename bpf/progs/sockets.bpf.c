@@ -1,0 +1,545 @@
+/* sockets: every TCP connection of the host, at no cost per packet.
+ *
+ * The kernel already counts what a connection moves (struct tcp_sock). These programs only
+ * remember, in a storage that lives and dies with the socket, who owns it and what was reported
+ * last:
+ *
+ *   connect(), listen()      sockets_began     makes the storage and records the owner
+ *   accept                   (no program)      BPF_F_CLONE copies the listener's storage to the
+ * child established              sockets_changed   notes the time every interval sockets_walk
+ * iter/tcp: one record for each socket with news closed, or failed        sockets_changed   the
+ * last record, to the ring reset sent or received   sockets_reset_*   counts; runs for resets only
+ *   once, at the start       sockets_holders   iter/task_file: who holds the sockets that exist
+ * already
+ *
+ * Nothing is attached to tcp_retransmit_skb: tcp_sock.total_retrans counts the same segments, those
+ * of a SYN and (copied to the child at accept) of a SYN-ACK included, without a program per packet.
+ *
+ * Walk and close do not race. Since 5.15 the iterator holds the socket's lock while the program
+ * runs and passes over sockets that left the hash table; every state change and every change of the
+ * counters happens under that lock. Before 5.15 it holds the lock of the hash bucket, and a socket
+ * leaves its bucket before the tracepoint for TCP_CLOSE fires. Either way the last record comes
+ * after every record of a walk, and each byte is in exactly one of them.
+ *
+ * sockets_began and sockets_changed are two programs on one tracepoint because the kernel leaves a
+ * program out when it is already running on that CPU: a softirq that interrupts connect() in the
+ * middle of the long path of the first must not lose a close in the second. What is left out all
+ * the same is counted by the kernel (recursion_misses) and reported.
+ *
+ * SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "bpf/vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#include "bpf/events/sockets.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+enum { FAMILY_IPV4 = 2, FAMILY_IPV6 = 10, PROTOCOL_TCP = 6 };
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_FIN_WAIT1,
+	TCP_FIN_WAIT2,
+	TCP_TIME_WAIT,
+	TCP_CLOSE,
+	TCP_CLOSE_WAIT,
+	TCP_LAST_ACK,
+	TCP_LISTEN,
+	TCP_CLOSING,
+};
+/* Bit of skc_flags that tcp_fin() sets, and nobody else: the peer's FIN has been counted. */
+enum { SOCK_DONE = 1 };
+
+/* Zero is a storage that was just made. An accepted socket starts with its listener's. */
+enum phase { PHASE_NEW, PHASE_LISTENING, PHASE_CONNECTING, PHASE_OPEN, PHASE_CLOSED };
+
+struct followed {
+	struct sockets_owner owner;
+	__u64 started_ns, established_ns;
+	__u64 sent_bytes, received_bytes;   /* payload that is in records already */
+	__u32 retransmitted_segments;       /* the same */
+	__u16 resets_sent, resets_received; /* that are in no record yet */
+	__u8 phase, role;
+	bool preexisting;
+	bool reported;    /* there has been a record */
+	bool reset_early; /* the record at close counted a reset that was still to be sent */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct followed);
+} followed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* the receiver sets its own size before loading */
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SOCKETS_LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+/* Only while existing sockets are looked for: struct sock pointer -> who holds it. iter/task_file
+ * sees the process but may not make a storage; iter/tcp may. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct sockets_owner);
+} holders SEC(".maps");
+
+struct endpoint {
+	__u32 netns;
+	__u32 port;
+};
+
+/* The ports that are listened on: an existing socket on one of them was accepted, any other was
+ * connected. The iterator visits listeners first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct endpoint);
+	__type(value, __u8);
+} listening SEC(".maps");
+
+/* Above so many bytes in the ring the reader is woken; below, its own timer is enough. */
+const volatile __u64 ring_watermark = 1 << 18;
+
+enum sockets_walk_mode walk_mode = SOCKETS_WALK_SEED;
+
+/* Connections that a seeding walk left without an owner. */
+__u64 seed_without_owner = 0;
+
+static __always_inline void lose(__u32 why, __u64 n)
+{
+	__u64 *counter = bpf_map_lookup_elem(&losses, &why);
+
+	if (counter)
+		__sync_fetch_and_add(counter, n);
+}
+
+/* Every pointer is checked although a bad one would only read as zero: newer verifiers want it. */
+static __always_inline void owner_read(struct sockets_owner *o, struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct mm_struct *mm = task->mm;
+	struct file *file;
+	struct dentry *dentry;
+
+	o->pid = task->tgid;
+	if (leader) {
+		o->start_time_ns = leader->start_boottime;
+		bpf_probe_read_kernel(o->comm, sizeof o->comm, leader->comm);
+	}
+	if (!mm)
+		return; /* a kernel thread */
+	file = mm->exe_file;
+	if (!file)
+		return;
+	dentry = file->f_path.dentry;
+	if (dentry)
+		bpf_probe_read_kernel_str(o->executable, sizeof o->executable, dentry->d_name.name);
+}
+
+static __always_inline __u32 netns_of(const struct tcp_sock *tp)
+{
+	struct net *net = tp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net;
+
+	return net ? net->ns.inum : 0;
+}
+
+struct totals {
+	__u64 sent, received;
+	__u32 retransmitted;
+};
+
+/* Payload only. bytes_acked also counts our SYN, on the connecting side, and our FIN once it is
+ * acknowledged; bytes_received also counts the peer's FIN. What was sent and never acknowledged is
+ * not counted: the peer may not have it. */
+static __always_inline void totals_read(struct totals *t, struct tcp_sock *tp, __u8 state,
+                                        __u8 role)
+{
+	t->sent = tp->bytes_acked;
+	t->received = tp->bytes_received;
+	t->retransmitted = tp->total_retrans;
+	if (role == SOCKETS_ROLE_CLIENT && t->sent)
+		t->sent--;
+	if ((state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
+	     state == TCP_LAST_ACK) &&
+	    tp->snd_una == tp->write_seq && t->sent)
+		t->sent--;
+	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1 << SOCK_DONE) && t->received)
+		t->received--;
+}
+
+static __always_inline void addresses_fill(struct sockets_record *r, struct tcp_sock *tp)
+{
+	struct sock_common *c = &tp->inet_conn.icsk_inet.sk.__sk_common;
+	__u32 *local = (__u32 *)r->local_address, *remote = (__u32 *)r->remote_address;
+	__u16 family = c->skc_family;
+
+	/* skc_num is 0 by the time of TCP_CLOSE: the port has been given back. */
+	r->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	r->remote_port = bpf_ntohs(c->skc_dport);
+	if (family == FAMILY_IPV6 &&
+	    (c->skc_v6_daddr.in6_u.u6_addr32[0] || c->skc_v6_daddr.in6_u.u6_addr32[1] ||
+	     c->skc_v6_daddr.in6_u.u6_addr32[2] != bpf_htonl(0xffff))) {
+		r->family = FAMILY_IPV6;
+		local[0] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[0];
+		local[1] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[1];
+		local[2] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[2];
+		local[3] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[3];
+		remote[0] = c->skc_v6_daddr.in6_u.u6_addr32[0];
+		remote[1] = c->skc_v6_daddr.in6_u.u6_addr32[1];
+		remote[2] = c->skc_v6_daddr.in6_u.u6_addr32[2];
+		remote[3] = c->skc_v6_daddr.in6_u.u6_addr32[3];
+		return;
+	}
+	r->family = FAMILY_IPV4;
+	local[0] = c->skc_rcv_saddr;
+	local[1] = local[2] = local[3] = 0;
+	remote[0] = c->skc_daddr;
+	remote[1] = remote[2] = remote[3] = 0;
+}
+
+/* Writes every byte: memory of the ring is not zeroed. */
+static __always_inline void record_fill(struct sockets_record *r, struct tcp_sock *tp,
+                                        struct followed *f, struct totals *t, __u8 state,
+                                        __u8 flags)
+{
+	__u32 min_rtt = tp->rtt_min.s[0].v;
+
+	__builtin_memcpy(&r->owner, &f->owner, sizeof r->owner);
+	r->cookie = bpf_get_socket_cookie((void *)tp);
+	r->at_ns = bpf_ktime_get_ns();
+	r->started_ns = f->started_ns;
+	r->established_ns = f->established_ns;
+	r->sent_bytes = t->sent - f->sent_bytes;
+	r->received_bytes = t->received - f->received_bytes;
+	r->total_sent_bytes = t->sent;
+	r->total_received_bytes = t->received;
+	r->retransmitted_segments = t->retransmitted - f->retransmitted_segments;
+	r->total_retransmitted_segments = t->retransmitted;
+	r->srtt_us = tp->srtt_us >> 3;
+	r->min_rtt_us = min_rtt == ~0U ? 0 : min_rtt;
+	r->netns = netns_of(tp);
+	r->error = tp->inet_conn.icsk_inet.sk.sk_err;
+	r->role = f->role;
+	if (f->resets_sent)
+		flags |= SOCKETS_RESET_SENT;
+	if (f->resets_received)
+		flags |= SOCKETS_RESET_RECEIVED;
+	r->flags = flags;
+	r->state = state;
+	r->resets_sent = f->resets_sent > 255 ? 255 : f->resets_sent;
+	r->resets_received = f->resets_received > 255 ? 255 : f->resets_received;
+	__builtin_memset(r->reserved, 0, sizeof r->reserved);
+	addresses_fill(r, tp);
+}
+
+/* The record has been handed over: the next one starts from here. */
+static __always_inline void record_done(struct followed *f, struct totals *t)
+{
+	f->sent_bytes = t->sent;
+	f->received_bytes = t->received;
+	f->retransmitted_segments = t->retransmitted;
+	f->resets_sent = f->resets_received = 0;
+	if (!f->reported && !f->owner.pid)
+		lose(SOCKETS_LOSS_NO_OWNER, 1);
+	f->reported = true;
+}
+
+/* What the first record of a connection says, and no other. */
+static __always_inline __u8 first_flags(const struct followed *f)
+{
+	if (f->reported)
+		return 0;
+	return f->preexisting ? SOCKETS_PREEXISTING : SOCKETS_OPENED;
+}
+
+static __always_inline void ring_send(struct tcp_sock *tp, struct followed *f, __u8 state,
+                                      __u8 flags)
+{
+	struct sockets_record *r;
+	struct totals t;
+	__u64 wake;
+
+	totals_read(&t, tp, state, f->role);
+	r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
+	if (!r) {
+		lose(SOCKETS_LOSS_RING_FULL, 1);
+		lose(SOCKETS_LOSS_RING_BYTES,
+		     t.sent - f->sent_bytes + t.received - f->received_bytes);
+		return;
+	}
+	record_fill(r, tp, f, &t, state, flags);
+	record_done(f, &t);
+	wake = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_watermark ? BPF_RB_FORCE_WAKEUP
+	                                                                     : BPF_RB_NO_WAKEUP;
+	bpf_ringbuf_submit(r, wake);
+}
+
+/* Always in the context of the process that called connect() or listen(). */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(sockets_began, struct sock *sk, int old_state, int state)
+{
+	struct followed *f;
+
+	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
+		return 0;
+	if (!bpf_skc_to_tcp_sock(sk))
+		return 0; /* DCCP, SCTP and the MPTCP socket above its subflows come here too */
+	f = bpf_sk_storage_get(&followed, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!f) {
+		lose(SOCKETS_LOSS_NO_STORAGE, 1);
+		return 0;
+	}
+	__builtin_memset(f, 0, sizeof *f); /* a socket may be connected again after it failed */
+	if (state == TCP_LISTEN) {
+		f->phase = PHASE_LISTENING;
+		f->role = SOCKETS_ROLE_SERVER;
+	} else {
+		f->phase = PHASE_CONNECTING;
+		f->role = SOCKETS_ROLE_CLIENT;
+		f->started_ns = bpf_ktime_get_ns();
+	}
+	owner_read(&f->owner, bpf_get_current_task_btf());
+	f->owner.cgroup_id = bpf_get_current_cgroup_id();
+	return 0;
+}
+
+static __always_inline void on_established(struct sock *sk, int old_state)
+{
+	struct followed *f;
+	__u64 now;
+
+	if (!bpf_skc_to_tcp_sock(sk))
+		return;
+	/* Made here only if its beginning was missed: the listener existed before the programs. */
+	f = bpf_sk_storage_get(&followed, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!f) {
+		lose(SOCKETS_LOSS_NO_STORAGE, 1);
+		return;
+	}
+	now = bpf_ktime_get_ns();
+	if (f->phase == PHASE_NEW)
+		f->role = old_state == TCP_SYN_SENT ? SOCKETS_ROLE_CLIENT : SOCKETS_ROLE_SERVER;
+	if (f->role == SOCKETS_ROLE_SERVER)
+		f->started_ns = now;
+	f->established_ns = now;
+	f->phase = PHASE_OPEN;
+}
+
+static __always_inline void on_closed(struct sock *sk, int old_state)
+{
+	struct followed *f = bpf_sk_storage_get(&followed, sk, NULL, 0);
+	struct tcp_sock *tp;
+
+	if (!f || f->phase == PHASE_CLOSED)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	f->phase = PHASE_CLOSED;
+	if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV) {
+		/* What a server never finished accepting was no connection of it. */
+		if (f->role == SOCKETS_ROLE_CLIENT)
+			ring_send(tp, f, old_state, SOCKETS_FAILED);
+		return;
+	}
+	/* From these states, without an error, only an abort leads here (unread data, or SO_LINGER
+	 * of 0), and it sends its reset right after this. */
+	if ((old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && !sk->sk_err &&
+	    !f->resets_sent) {
+		f->resets_sent = 1;
+		f->reset_early = true;
+	}
+	ring_send(tp, f, old_state, first_flags(f) | SOCKETS_CLOSED);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(sockets_changed, struct sock *sk, int old_state, int state)
+{
+	if (state == TCP_ESTABLISHED)
+		on_established(sk, old_state);
+	else if (state == TCP_CLOSE && old_state != TCP_CLOSE && old_state != TCP_LISTEN)
+		on_closed(sk, old_state);
+	return 0;
+}
+
+/* sk is NULL for a reset that answers a segment of no connection. Kernels before 6.13 do not say so
+ * in the type, so the verifier may drop the first check: the helper checks for itself, and nothing
+ * is read through sk before it. */
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(sockets_reset_sent, struct sock *sk)
+{
+	struct followed *f;
+	struct tcp_sock *tp;
+
+	if (!sk)
+		return 0;
+	f = bpf_sk_storage_get(&followed, sk, NULL, 0);
+	if (!f || f->phase == PHASE_LISTENING)
+		return 0;
+	if (f->reset_early) {
+		f->reset_early = false;
+		return 0;
+	}
+	f->resets_sent++;
+	if (f->phase != PHASE_CLOSED)
+		return 0;
+	/* After the last record: data came for a socket that nobody reads any more. */
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		ring_send(tp, f, TCP_CLOSE, 0);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(sockets_reset_received, struct sock *sk)
+{
+	struct followed *f;
+
+	if (!sk)
+		return 0;
+	f = bpf_sk_storage_get(&followed, sk, NULL, 0);
+	if (f && f->phase != PHASE_LISTENING)
+		f->resets_received++;
+	return 0;
+}
+
+SEC("iter/task_file")
+int sockets_holders(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sockets_owner owner = {};
+	struct css_set *cgroups;
+	struct cgroup *cgroup;
+	struct kernfs_node *node;
+	struct socket *socket;
+	struct sock *sk;
+	__u64 key;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || sk->sk_protocol != PROTOCOL_TCP)
+		return 0;
+	owner_read(&owner, task);
+	cgroups = task->cgroups;
+	cgroup = cgroups ? cgroups->dfl_cgrp : NULL;
+	node = cgroup ? cgroup->kn : NULL;
+	owner.cgroup_id = node ? node->id : 0;
+	key = (__u64)sk;
+	/* Tasks come in the order of their pids: of several holders the eldest opened it. */
+	bpf_map_update_elem(&holders, &key, &owner, BPF_NOEXIST);
+	return 0;
+}
+
+/* A socket without a storage: it is older than the programs. */
+static __always_inline struct followed *adopt(struct sock_common *skc, struct tcp_sock *tp,
+                                              __u8 state)
+{
+	struct endpoint local = {netns_of(tp), bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport)};
+	struct followed *f = bpf_sk_storage_get(&followed, skc, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct totals t;
+
+	if (!f) {
+		lose(SOCKETS_LOSS_NO_STORAGE, 1);
+		return NULL;
+	}
+	if (state == TCP_LISTEN) {
+		f->phase = PHASE_LISTENING;
+		f->role = SOCKETS_ROLE_SERVER;
+		return f;
+	}
+	if (state == TCP_SYN_SENT) {
+		f->phase = PHASE_CONNECTING;
+		f->role = SOCKETS_ROLE_CLIENT;
+		return f;
+	}
+	f->phase = PHASE_OPEN;
+	f->preexisting = true;
+	f->role =
+		bpf_map_lookup_elem(&listening, &local) ? SOCKETS_ROLE_SERVER : SOCKETS_ROLE_CLIENT;
+	totals_read(&t, tp, state, f->role);
+	f->sent_bytes = t.sent;
+	f->received_bytes = t.received;
+	f->retransmitted_segments = t.retransmitted;
+	return f;
+}
+
+static __always_inline void seed(struct sock_common *skc, struct tcp_sock *tp, struct followed *f,
+                                 __u8 state)
+{
+	struct endpoint local = {netns_of(tp), bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport)};
+	__u64 key = (__u64)skc;
+	struct sockets_owner *owner;
+	__u8 yes = 1;
+
+	if (state == TCP_LISTEN)
+		bpf_map_update_elem(&listening, &local, &yes, BPF_ANY);
+	if (f->owner.pid || f->reported)
+		return;
+	owner = bpf_map_lookup_elem(&holders, &key);
+	if (owner)
+		__builtin_memcpy(&f->owner, owner, sizeof *owner);
+	else
+		seed_without_owner++;
+}
+
+SEC("iter/tcp")
+int sockets_walk(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct sockets_record r;
+	struct followed *f;
+	struct tcp_sock *tp;
+	struct totals t;
+	__u8 state;
+
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and half-open requests */
+	if (!tp)
+		return 0;
+	state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	if (state == TCP_SYN_RECV || state == TCP_CLOSE)
+		return 0;
+	f = bpf_sk_storage_get(&followed, skc, NULL, 0);
+	if (!f)
+		f = adopt(skc, tp, state);
+	if (!f)
+		return 0;
+	if (walk_mode == SOCKETS_WALK_SEED) {
+		seed(skc, tp, f, state);
+		return 0;
+	}
+	if (state == TCP_LISTEN || state == TCP_SYN_SENT)
+		return 0;
+	totals_read(&t, tp, state, f->role);
+	if (walk_mode == SOCKETS_WALK_NEWS && f->reported && t.sent == f->sent_bytes &&
+	    t.received == f->received_bytes && t.retransmitted == f->retransmitted_segments &&
+	    !f->resets_sent && !f->resets_received)
+		return 0;
+	record_fill(&r, tp, f, &t, state, first_flags(f));
+	/* When the iterator's buffer is full the socket is visited again in the next one. */
+	if (bpf_seq_write(ctx->meta->seq, &r, sizeof r) == 0)
+		record_done(f, &t);
+	return 0;
+}

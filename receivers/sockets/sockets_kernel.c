@@ -1,0 +1,301 @@
+/* The kernel half of the sockets receiver. How the programs work together stands in
+ * bpf/progs/sockets.bpf.c; here is the order in which they are put to work:
+ *
+ * 1. Attach the tracepoints. From now on every connection that begins is followed.
+ * 2. iter/task_file notes who holds the sockets that exist.
+ * 3. iter/tcp, in every namespace, takes those sockets over (and their listeners, so that what they
+ *    accept from now on has an owner). A socket is seen by 1 or by 3, or by both, which is the
+ * same.
+ * 4. Connections accepted between 1 and 3 have no owner yet: when there are any, 2 and 3 once more.
+ */
+#include "receivers/sockets/sockets_kernel.h"
+
+#include "bpf/host/capability.h"
+#include "bpf/host/kernel_log.h"
+#include "bpf/host/netns.h"
+#include "bpf/host/program_stats.h"
+#include "bpf/host/ring.h"
+#include "bpf/sockets.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { RING_MIN = 65536 };
+/* The kernel fills an iterator's buffer of eight pages and hands over no more than that at a time,
+ * so a read with this much room leaves nothing behind that could be lost. */
+enum { WALK_READ = 65536 };
+
+struct sockets_kernel {
+	struct logger log;
+	struct sockets_bpf *skeleton;
+	struct ring *ring;
+	void (*on_record)(void *arg, const struct sockets_record *record);
+	void *on_record_arg;
+	_Atomic uint64_t namespaces, namespaces_failed;
+};
+
+static int refused(struct error *error, int r, const char *what, const struct kernel_log *said)
+{
+	struct capability_sets sets = {.effective = UINT64_MAX};
+	char missing[64];
+
+	if (r == -ENOMEM)
+		return error_no_memory(error);
+	capability_read(&sets);
+	capability_missing_for_tracing(sets.effective, missing, sizeof missing);
+	if (*missing)
+		return error_set(
+			error, r,
+			"the kernel refused to %s the sockets programs: %s missing; run as "
+			"root, or give the service `AmbientCapabilities=CAP_BPF "
+			"CAP_PERFMON`",
+			what, missing);
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return error_set(error, r,
+		                 "the sockets programs cannot be fitted to this kernel: "
+		                 "/sys/kernel/btf/vmlinux: %s; mount sysfs, or use a kernel built "
+		                 "with CONFIG_DEBUG_INFO_BTF (Debian's are)",
+		                 strerror(errno));
+	return error_set(
+		error, r,
+		"the kernel refused to %s the sockets programs: %s%s%s; `weir doctor` tells "
+		"what this host allows",
+		what, strerror(-r), *said->reason ? ": " : "", said->reason);
+}
+
+static int load(struct sockets_kernel *k, size_t ring_bytes, struct error *error)
+{
+	struct sockets_bpf *s;
+	struct kernel_log said;
+	uint32_t size = ring_size_for(ring_bytes < RING_MIN ? RING_MIN : ring_bytes);
+	int r;
+
+	kernel_log_begin(&said, &k->log);
+	s = k->skeleton = sockets_bpf__open();
+	if (!s) {
+		r = refused(error, -errno, "open", &said);
+		goto out;
+	}
+	s->rodata->ring_watermark = size / 4;
+	r = bpf_map__set_max_entries(s->maps.ring, size);
+	if (r == 0)
+		r = sockets_bpf__load(s);
+	if (r < 0) {
+		r = refused(error, r, "load", &said);
+		goto out;
+	}
+	r = sockets_bpf__attach(s);
+	if (r < 0)
+		r = refused(error, r, "attach", &said);
+out:
+	kernel_log_end(&said);
+	return r;
+}
+
+/* Appends what the iterator writes to records, or drops it. */
+static int iterate(const struct bpf_link *link, struct buffer *records)
+{
+	int fd = bpf_iter_create(bpf_link__fd(link));
+	uint8_t dropped[512], *room = dropped;
+	size_t size = sizeof dropped;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (records) {
+			room = buffer_reserve(records, WALK_READ);
+			size = WALK_READ;
+		}
+		if (!room) {
+			n = -1;
+			errno = ENOMEM;
+			break;
+		}
+		n = read(fd, room, size);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			break;
+		if (records)
+			records->len += (size_t)n;
+	}
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	return (int)n;
+}
+
+struct visit {
+	struct sockets_kernel *k;
+	struct buffer *records;
+};
+
+static int on_namespace(void *arg, uint64_t inode)
+{
+	struct visit *v = arg;
+	int r = iterate(v->k->skeleton->links.sockets_walk, v->records);
+
+	if (r < 0)
+		log_debug(&v->k->log, "cannot read the sockets of network namespace %llu: %s",
+		          (unsigned long long)inode, strerror(-r));
+	return r;
+}
+
+static int walk(struct sockets_kernel *k, enum sockets_walk_mode mode, struct buffer *records,
+                struct error *error)
+{
+	struct visit visit = {k, records};
+	struct netns_counts counts = {0};
+	int r;
+
+	k->skeleton->bss->walk_mode = mode;
+	r = netns_each(on_namespace, &visit, &counts);
+	atomic_store(&k->namespaces, counts.seen);
+	atomic_store(&k->namespaces_failed, counts.failed);
+	if (counts.first_error == -EPERM)
+		log_warn(&k->log,
+		         "%llu of %llu network namespaces cannot be entered: connections there are "
+		         "reported when they close, but not while they are open; give the service "
+		         "CAP_SYS_ADMIN to see them",
+		         (unsigned long long)counts.failed, (unsigned long long)counts.seen);
+	if (records && records->failed)
+		return error_no_memory(error);
+	if (r < 0)
+		return error_set_retryable(error, r, "cannot list the network namespaces: %s",
+		                           strerror(-r));
+	if (counts.failed == counts.seen)
+		return error_set_retryable(error, counts.first_error,
+		                           "cannot read the sockets of any network namespace: %s",
+		                           strerror(-counts.first_error));
+	return 0;
+}
+
+static void map_empty(int map_fd, size_t key_size)
+{
+	uint8_t key[16];
+
+	while (key_size <= sizeof key && bpf_map_get_next_key(map_fd, NULL, key) == 0)
+		if (bpf_map_delete_elem(map_fd, key) < 0)
+			return;
+}
+
+static int seed(struct sockets_kernel *k, struct error *error)
+{
+	struct sockets_bpf *s = k->skeleton;
+	int r = 0;
+
+	for (int pass = 0; pass < 2 && r == 0; pass++) {
+		s->bss->seed_without_owner = 0;
+		r = iterate(s->links.sockets_holders, NULL);
+		if (r < 0)
+			log_warn(&k->log, "cannot list who holds the existing sockets: %s",
+			         strerror(-r));
+		r = walk(k, SOCKETS_WALK_SEED, NULL, error);
+		if (s->bss->seed_without_owner == 0)
+			break;
+	}
+	map_empty(bpf_map__fd(s->maps.holders), bpf_map__key_size(s->maps.holders));
+	return r;
+}
+
+static void on_ring_record(void *arg, const void *data, size_t size)
+{
+	struct sockets_kernel *k = arg;
+
+	if (size >= sizeof(struct sockets_record))
+		k->on_record(k->on_record_arg, data);
+}
+
+int sockets_kernel_open(const struct logger *log, size_t ring_bytes, struct sockets_kernel **ret,
+                        struct error *error)
+{
+	struct sockets_kernel *k = calloc(1, sizeof *k);
+	int r;
+
+	if (!k)
+		return error_no_memory(error);
+	if (log)
+		k->log = *log;
+	r = load(k, ring_bytes, error);
+	if (r < 0)
+		goto fail;
+	r = ring_new(bpf_map__fd(k->skeleton->maps.ring), on_ring_record, k, &k->ring);
+	if (r < 0) {
+		error_set(error, r, "cannot read the ring of the sockets programs: %s",
+		          strerror(-r));
+		goto fail;
+	}
+	r = seed(k, error);
+	if (r < 0)
+		goto fail;
+	*ret = k;
+	return 0;
+
+fail:
+	sockets_kernel_close(k);
+	return r;
+}
+
+void sockets_kernel_close(struct sockets_kernel *k)
+{
+	if (!k)
+		return;
+	ring_free(k->ring);
+	sockets_bpf__destroy(k->skeleton);
+	free(k);
+}
+
+int sockets_kernel_fd(const struct sockets_kernel *k)
+{
+	return ring_fd(k->ring);
+}
+
+size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
+                            void (*on_record)(void *arg, const struct sockets_record *record),
+                            void *arg)
+{
+	k->on_record = on_record;
+	k->on_record_arg = arg;
+	return ring_drain(k->ring, max);
+}
+
+int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer *ret_records,
+                        struct error *error)
+{
+	return walk(k, everything ? SOCKETS_WALK_EVERYTHING : SOCKETS_WALK_NEWS, ret_records,
+	            error);
+}
+
+void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats *ret)
+{
+	struct bpf_program *program;
+
+	memset(ret, 0, sizeof *ret);
+	program_counters_read(bpf_map__fd(k->skeleton->maps.losses), ret->losses,
+	                      SOCKETS_LOSS_COUNT);
+	ret->ring_bytes = ring_capacity_bytes(k->ring);
+	ret->ring_used_bytes = ring_used_bytes(k->ring);
+	ret->namespaces = atomic_load(&k->namespaces);
+	ret->namespaces_failed = atomic_load(&k->namespaces_failed);
+	bpf_object__for_each_program(program, k->skeleton->obj)
+	{
+		struct sockets_program_stats *p = &ret->programs[ret->n_programs];
+		struct program_stats stats;
+
+		if (ret->n_programs == sizeof ret->programs / sizeof *ret->programs)
+			break;
+		if (program_stats_read(program, &stats) < 0)
+			continue;
+		memcpy(p->name, stats.name, sizeof p->name);
+		p->runs = stats.runs;
+		p->run_time_ns = stats.run_time_ns;
+		p->missed = stats.missed;
+		ret->n_programs++;
+	}
+}
