@@ -7,6 +7,7 @@
 
 #include "config/yaml.h"
 #include "core/base/error.h"
+#include "core/base/signal.h"
 
 /* In the order of enum component_kind, which stands above this room. */
 enum section {
@@ -17,6 +18,9 @@ enum section {
 	SECTION_EXTENSIONS,
 };
 enum { SECTION_COUNT = 5 };
+
+/* Bounds of one configuration, so that checking each against each stays cheap. */
+enum { DOCUMENT_COMPONENTS_MAX = 10000, DOCUMENT_PIPELINES_MAX = 1000 };
 
 /* "receivers", ... */
 const char *section_name(enum section section);
@@ -34,6 +38,7 @@ struct document_section {
 	struct document_component *items;
 	size_t count;
 	struct position at; /* of its key; file NULL when absent */
+	bool broken;        /* some are missing because of mistakes that were reported */
 };
 
 /* A component's id where it is used. */
@@ -45,12 +50,13 @@ struct document_references {
 	struct document_reference *items;
 	size_t count;
 	struct position at; /* of the list, or of what should hold it */
+	bool broken;        /* some are missing because of mistakes that were reported */
 };
 
 struct document_pipeline {
-	const char *id;     /* "traces/edge" */
-	const char *signal; /* "traces": not checked here */
-	const char *path;   /* "service::pipelines::traces/edge" */
+	const char *id; /* "traces/edge" */
+	enum signal signal;
+	const char *path; /* "service::pipelines::traces/edge" */
 	struct position at;
 	struct document_references receivers, processors, exporters;
 };
@@ -65,6 +71,7 @@ struct document {
 	struct document_references extensions;
 	struct document_pipeline *pipelines;
 	size_t n_pipelines;
+	bool pipelines_broken; /* some are missing because of mistakes that were reported */
 	/* What of service is settings: telemetry, shutdown_timeout, as a map. */
 	const struct node *settings;
 };
@@ -74,6 +81,10 @@ struct document {
 int document_read(struct document *document, struct diagnostics *d);
 
 void document_free(struct document *document); /* takes NULL */
+
+/* The declared component of that id in a section, or NULL. */
+const struct document_component *document_find(const struct document *document,
+                                               enum section section, const char *id);
 
 /* Checks and splits "type/name" into document_component's id, type and name (copies in the arena).
  * Returns 0, or -EINVAL with the Collector's sentence. */

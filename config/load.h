@@ -23,7 +23,7 @@ struct config_sources {
 
 /* Returns 0 and a document, which may still lack much: d holds what is wrong with its shape, and
  * plan_make() finds the rest and fails then. Returns a negative errno and no document when there is
- * nothing to go on with (a file cannot be read, is not YAML, an expansion failed). */
+ * nothing to go on with (a file cannot be read, or is not YAML). */
 int config_load(const struct config_sources *sources, struct diagnostics *d, struct document **ret);
 
 #endif

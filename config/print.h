@@ -10,7 +10,10 @@ enum print_flag {
 	PRINT_DEFAULTS = 2, /* everything in effect, not only what was written */
 };
 
-/* A scalar as YAML reads it back as the same string. */
+/* In double quotes with JSON's escapes, which YAML reads too. */
+void print_quoted(const char *text, struct buffer *out);
+
+/* A scalar as YAML reads it back as the same string, a dollar sign doubled. */
 void print_string(const char *text, struct buffer *out);
 
 /* The value that follows "key:" at that indent (in steps of two spaces): " text\n", or "\n" and an

@@ -30,10 +30,11 @@ struct node {
 	enum scalar_type type; /* SCALAR: quoted text is always a string */
 	struct position at;
 	const char *text; /* SCALAR: NUL-terminated, holds no NUL; "" otherwise */
-	/* When the whole value came from one ${...}: the text it was read from, which is what a
-	 * target of type string gets (0123 stays 0123), and the reference, for messages. NULL
-	 * otherwise. */
+	/* Of values that came from ${...} (config/expand.h), otherwise NULL. original: when one
+	 * ${...} made the whole value, the text it was read from, which is what a target of type
+	 * string gets (0123 stays 0123). reference: the value as it was written, for messages. */
 	const char *original, *reference;
+	bool broken; /* null in place of what could not be expanded; was reported, says nothing */
 	struct node_entry *entries; /* MAP, LIST */
 	size_t count;
 	size_t weight; /* nodes from here down, aliases written out */
