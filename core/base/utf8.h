@@ -1,0 +1,14 @@
+/* utf8: OTLP's strings must be UTF-8, the names of files and processes need not be. */
+#ifndef WEIR_BASE_UTF8_H
+#define WEIR_BASE_UTF8_H
+
+#include "core/base/buffer.h"
+
+/* Bytes (1 to 4) of the character at p, 0 when there is none: cut short, overlong, a surrogate or
+ * beyond U+10FFFF. */
+size_t utf8_character(const uint8_t *p, size_t len);
+
+/* Appends text with every byte that is not part of a character replaced by U+FFFD. */
+void utf8_append(struct buffer *out, struct slice text);
+
+#endif
