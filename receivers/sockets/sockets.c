@@ -1,0 +1,533 @@
+/* sockets: every TCP connection of this host as metrics and log records, read from the kernel with
+ * eBPF (sockets_kernel). No hook runs per packet or per call of a program.
+ *
+ * Happy path: on_tick -> walk (pool thread) -> on_walked: what the walk found, then what closed
+ * meanwhile, is added to the series; one batch of metrics and one of log records go to the next
+ * components. on_ring empties the ring between ticks when many connections close.
+ *
+ * Fails: rights or kernel features are missing (start fails and says which) · a walk fails (the
+ * status is RECOVERABLE_ERROR until one works; what closes is still counted) · the next component
+ * does not keep up (SENDING_LIMIT batches are unfinished: cumulative metrics skip a collection,
+ * delta metrics go on adding up, log records wait up to LOGS_WAITING_LIMIT and are then dropped and
+ * counted) · the ring was full (counted; the number of open connections is counted anew from one
+ * full walk) · no memory (the same as not keeping up, or the overflow series).
+ *
+ * Closing: a last walk, a last batch of each, then until the deadline for their outcomes. */
+#include "receivers/sockets/sockets.h"
+
+#include "core/base/clock.h"
+#include "core/loop/work.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	SENDING_LIMIT = 4,         /* unfinished batches of each signal */
+	LOGS_WAITING_LIMIT = 8192, /* records that wait for room in that window */
+	STASH_LIMIT = 65536,       /* records that close while a walk runs */
+	DRAIN_AT_ONCE = 4096,      /* records, before the loop serves others */
+	PROCESSES_KEPT = 4096,
+};
+#define FIRST_COLLECTION_NS NS_PER_S
+#define CLOSING_TICK_NS (100 * NS_PER_MS)
+
+static const char *const temporality_values[] = {"cumulative", "delta", NULL};
+static const char *const events_values[] = {"none", "failed", "all", NULL};
+
+static const struct option sockets_options[] = {
+	OPTION_DURATION(struct sockets_config, collection_interval, .text = "10s", .min = 1e8,
+                        .max = 3.6e12,
+                        .doc = "Time between two readings of all sockets, each of which sends one "
+                               "batch; the first comes after one second at the latest."),
+	OPTION_ENUM(struct sockets_config, temporality, temporality_values, .text = "cumulative",
+                    .doc = "Whether counters and histograms count from the start or from the last "
+                           "batch; weir.tcp.connections is always cumulative."),
+	OPTION_ENUM(struct sockets_config, events, events_values, .text = "failed",
+                    .doc = "Which connections become log records: none, those that failed to be "
+                           "established, or all that ended."),
+	OPTION_BOOL(struct sockets_config, client_address, .text = "false",
+                    .doc = "Whether series of servers are told apart by client.address."),
+	OPTION_BOOL(struct sockets_config, per_process, .text = "false",
+                    .doc = "Whether each process is a resource of its own with process.pid; "
+                           "otherwise processes of one executable and container share one."),
+	OPTION_UINT(struct sockets_config, max_series, .text = "10000", .min = 1, .max = 10e6,
+                    .doc = "Sets of attributes (over all resources) that are kept; what comes "
+                           "beyond is added up in one overflow series."),
+	OPTION_DURATION(struct sockets_config, series_ttl, .text = "5m", .min = 1e9, .max = 6e14,
+                        .doc = "A series without open connections that nothing has touched for so "
+                               "long is dropped."),
+	OPTION_SIZE(struct sockets_config, ring_size, .text = "1MiB", .min = 65536, .max = 1 << 28,
+                    .doc = "Room for records of closed connections on their way from the kernel; "
+                           "rounded up to a power of two."),
+	OPTION_END,
+};
+
+static void maybe_closed(struct sockets *s);
+
+/* ---- records in */
+
+static bool is_wanted_as_log(const struct sockets *s, const struct sockets_record *r)
+{
+	if (!s->logs || !(r->flags & (SOCKETS_CLOSED | SOCKETS_FAILED)))
+		return false;
+	return s->config->events == EVENTS_ALL ||
+	       (s->config->events == EVENTS_FAILED && (r->flags & SOCKETS_FAILED));
+}
+
+static void log_wait(struct sockets *s, struct series_resource *resource,
+                     const struct sockets_record *r)
+{
+	if (s->n_waiting == LOGS_WAITING_LIMIT) {
+		s->counts.logs_dropped++;
+		return;
+	}
+	s->waiting[s->n_waiting++] =
+		(struct sockets_log){.resource = resource ? series_resource_ref(resource) : NULL,
+	                             .record = *r};
+}
+
+static void record_take(struct sockets *s, const struct sockets_record *r)
+{
+	uint64_t now = loop_now_ns(s->component.host->loop);
+	struct series_resource *resource = owners_resource(&s->owners, r, now);
+
+	if (s->metrics)
+		series_table_add(&s->series, resource, r, now);
+	if (is_wanted_as_log(s, r))
+		log_wait(s, resource, r);
+	series_resource_unref(resource);
+}
+
+static void on_ring_record(void *arg, const struct sockets_record *r)
+{
+	struct sockets *s = arg;
+
+	s->counts.ring_records++;
+	if (s->walking) /* after what the walk found: a socket's records are added in order */
+		buffer_append(&s->stash, r, sizeof *r);
+	else
+		record_take(s, r);
+	if (s->recount_wanted)
+		buffer_append(&s->closed, &r->cookie, sizeof r->cookie);
+}
+
+/* ---- batches out */
+
+static void metrics_send(struct sockets *s)
+{
+	bool delta = s->config->temporality == TEMPORALITY_DELTA;
+	uint64_t now = clock_realtime_ns();
+	struct batch *b = NULL;
+
+	if (!s->metrics)
+		return;
+	s->metrics_pending = true;
+	if (!outbox_has_room(s->metrics) ||
+	    !sockets_metrics_build(&s->source, &s->series, delta, now, &b)) {
+		s->counts.collections_skipped++;
+		return;
+	}
+	s->calling++;
+	if (!b || outbox_send(s->metrics, b)) {
+		series_table_sent(&s->series, delta, now);
+		s->metrics_pending = false;
+	} else {
+		batch_unref(b);
+		s->counts.collections_skipped++;
+	}
+	s->calling--;
+}
+
+static void logs_forget(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n_waiting; i++)
+		series_resource_unref(s->waiting[i].resource);
+	s->n_waiting = 0;
+}
+
+static void logs_send(struct sockets *s)
+{
+	struct batch *b;
+
+	if (!s->n_waiting || !outbox_has_room(s->logs))
+		return;
+	b = sockets_logs_build(&s->source, s->waiting, s->n_waiting);
+	if (!b)
+		return;
+	s->calling++;
+	if (outbox_send(s->logs, b))
+		logs_forget(s);
+	else
+		batch_unref(b);
+	s->calling--;
+}
+
+static void retry(struct sockets *s)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	s->calling++;
+	if (s->metrics)
+		outbox_retry(s->metrics, now);
+	if (s->logs)
+		outbox_retry(s->logs, now);
+	s->calling--;
+}
+
+static void on_settled(void *arg)
+{
+	maybe_closed(arg);
+}
+
+/* ---- the ring */
+
+static void on_ring(void *arg, int events)
+{
+	struct sockets *s = arg;
+	size_t room = STASH_LIMIT - s->stash.len / sizeof(struct sockets_record);
+
+	(void)events;
+	if (!room) { /* the walk takes too long; what finds no room in the ring is counted there */
+		poll_stop(s->poll);
+		return;
+	}
+	sockets_kernel_drain(s->kernel, room < DRAIN_AT_ONCE ? room : DRAIN_AT_ONCE, on_ring_record,
+	                     s);
+	if (!s->walking)
+		logs_send(s);
+}
+
+static void ring_empty(struct sockets *s)
+{
+	for (int i = 0; i < STASH_LIMIT / DRAIN_AT_ONCE; i++) {
+		if (sockets_kernel_drain(s->kernel, DRAIN_AT_ONCE, on_ring_record, s) <
+		    DRAIN_AT_ONCE)
+			break;
+		logs_send(s);
+	}
+}
+
+/* ---- the walk */
+
+static void walk(void *arg)
+{
+	struct sockets *s = arg;
+
+	sockets_kernel_walk(s->kernel, s->everything, &s->walked, &s->walk_error);
+}
+
+static int cookie_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Records of closing sockets were lost: the open ones are those that a walk over everything found,
+ * less those that closed while it ran. */
+static void recount(struct sockets *s)
+{
+	uint64_t *closed = (uint64_t *)s->closed.data, now = loop_now_ns(s->component.host->loop);
+	size_t n = s->closed.len / sizeof *closed;
+	const struct sockets_record *r = (const struct sockets_record *)s->walked.data,
+				    *end = r + s->walked.len / sizeof *r;
+
+	if (s->closed.failed || s->walked.failed)
+		return; /* the next walk tries again */
+	qsort(closed, n, sizeof *closed, cookie_compare);
+	series_table_recount(&s->series);
+	owners_recount(&s->owners);
+	for (; r < end; r++) {
+		struct series_resource *resource;
+
+		if (bsearch(&r->cookie, closed, n, sizeof *closed, cookie_compare))
+			continue;
+		resource = owners_recount_seen(&s->owners, r, now);
+		series_table_recount_seen(&s->series, resource, r);
+		series_resource_unref(resource);
+	}
+	owners_recount_end(&s->owners);
+	s->counts.recounts++;
+	s->recount_wanted = false;
+}
+
+static void take_all(struct sockets *s, const struct buffer *records)
+{
+	const struct sockets_record *r = (const struct sockets_record *)records->data,
+				    *end = r + records->len / sizeof *r;
+
+	for (; r < end; r++)
+		record_take(s, r);
+}
+
+static void report_walk(struct sockets *s)
+{
+	const struct host *host = s->component.host;
+	bool failed = error_is_set(&s->walk_error);
+
+	s->counts.walks_failed += failed;
+	if (failed)
+		log_warn(&s->component.log, "%s; open connections are read again at the next tick",
+		         s->walk_error.message);
+	if (failed != s->walk_failing && host->report)
+		host->report(host, &s->component, failed ? STATUS_RECOVERABLE_ERROR : STATUS_OK,
+		             failed ? &s->walk_error : NULL);
+	s->walk_failing = failed;
+}
+
+/* Buffers that grew for a burst are given back. */
+static void buffer_reset(struct buffer *b)
+{
+	if (b->capacity > 1 << 20)
+		buffer_fini(b);
+	buffer_clear(b);
+}
+
+static void collect(struct sockets *s)
+{
+	ring_empty(s);
+	if (s->everything && !error_is_set(&s->walk_error))
+		recount(s);
+	buffer_reset(&s->walked);
+	buffer_reset(&s->closed);
+	series_table_expire(&s->series, clock_monotonic_ns(), s->config->series_ttl);
+	metrics_send(s);
+	logs_send(s);
+	poll_start(s->poll, POLL_READABLE);
+}
+
+static void on_walked(void *arg)
+{
+	struct sockets *s = arg;
+
+	histogram_add(&s->walk_duration, clock_monotonic_ns() - s->walk_begun_ns);
+	report_walk(s);
+	s->counts.walk_records += s->walked.len / sizeof(struct sockets_record);
+	take_all(s, &s->walked);
+	take_all(s, &s->stash);
+	if (s->stash.failed)
+		s->recount_wanted = true; /* no memory for some of them */
+	buffer_reset(&s->stash);
+	s->walking = false;
+	collect(s);
+	s->last_walk_done = s->closing;
+	maybe_closed(s);
+}
+
+static void look_for_losses(struct sockets *s)
+{
+	struct sockets_kernel_stats stats;
+	uint64_t lost;
+
+	sockets_kernel_stats(s->kernel, &stats);
+	lost = stats.losses[SOCKETS_LOSS_RING_FULL];
+	if (lost != s->lost_seen)
+		s->recount_wanted = true;
+	s->lost_seen = lost;
+}
+
+/* Without metrics nobody needs the walk. */
+static bool walk_begin(struct sockets *s)
+{
+	if (!s->metrics)
+		return false;
+	look_for_losses(s);
+	s->everything = s->recount_wanted;
+	s->walk_error = (struct error)ERROR_INIT;
+	s->walk_begun_ns = clock_monotonic_ns();
+	if (work_submit(s->component.host->loop, walk, on_walked, s) < 0)
+		return false;
+	s->walking = true;
+	return true;
+}
+
+static void on_closing_tick(struct sockets *s)
+{
+	retry(s);
+	if (s->last_walk_done) {
+		if (s->metrics_pending)
+			metrics_send(s);
+		logs_send(s);
+	}
+	maybe_closed(s);
+}
+
+static void on_tick(void *arg)
+{
+	struct sockets *s = arg;
+
+	if (s->closing) {
+		on_closing_tick(s);
+		return;
+	}
+	retry(s);
+	if (s->walking) {
+		s->counts.collections_skipped++;
+		return;
+	}
+	if (!walk_begin(s))
+		collect(s);
+}
+
+/* ---- life */
+
+extern const struct component_type receiver_sockets_type;
+
+static void sockets_destroy(struct component *c)
+{
+	struct sockets *s = (struct sockets *)c;
+
+	if (!s)
+		return;
+	logs_forget(s);
+	free(s->waiting);
+	outbox_free(s->metrics);
+	outbox_free(s->logs);
+	owners_fini(&s->owners);
+	series_table_fini(&s->series);
+	proc_cache_free(s->processes);
+	buffer_fini(&s->walked);
+	buffer_fini(&s->stash);
+	buffer_fini(&s->closed);
+	free(s);
+}
+
+static bool outboxes_new(struct sockets *s)
+{
+	bool delta = s->config->temporality == TEMPORALITY_DELTA;
+
+	if (consumer_is_set(s->next[SIGNAL_METRICS]) &&
+	    !(s->metrics =
+	              outbox_new(s->next[SIGNAL_METRICS], SENDING_LIMIT, delta, on_settled, s)))
+		return false;
+	if (!consumer_is_set(s->next[SIGNAL_LOGS]) || s->config->events == EVENTS_NONE)
+		return true;
+	s->logs = outbox_new(s->next[SIGNAL_LOGS], SENDING_LIMIT, true, on_settled, s);
+	s->waiting = calloc(LOGS_WAITING_LIMIT, sizeof *s->waiting);
+	return s->logs && s->waiting;
+}
+
+static int sockets_create(const struct create_args *args, struct component **ret,
+                          struct error *error)
+{
+	struct sockets *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return error_no_memory(error);
+	component_init(&s->component, &receiver_sockets_type, args);
+	s->config = args->config;
+	memcpy(s->next, args->next, sizeof s->next);
+	if (gethostname(s->host_name, sizeof s->host_name - 1) < 0)
+		strcpy(s->host_name, "unknown");
+	s->source = (struct sockets_batch_source){.host_name = s->host_name,
+	                                          .version = args->host->version,
+	                                          .receiver = args->id,
+	                                          .budget = args->host->budget};
+	series_table_init(&s->series, s->config->max_series, s->config->client_address,
+	                  clock_realtime_ns());
+	s->processes = proc_cache_new("/proc", PROCESSES_KEPT);
+	owners_init(&s->owners, s->processes, &s->series, s->config->per_process);
+	if (!s->processes || !outboxes_new(s)) {
+		sockets_destroy(&s->component);
+		return error_no_memory(error);
+	}
+	*ret = &s->component;
+	return 0;
+}
+
+static int sockets_start(struct component *c, struct error *error)
+{
+	struct sockets *s = (struct sockets *)c;
+	struct loop *loop = c->host->loop;
+	uint64_t interval = s->config->collection_interval;
+
+	if (sockets_kernel_open(&c->log, s->config->ring_size, &s->kernel, error) < 0)
+		return error_wrap(error, "%s", c->subject);
+	s->series.since_unix_ns = s->series.overflow.start_unix_ns = clock_realtime_ns();
+	s->timer = timer_new(loop, on_tick, s);
+	s->poll = poll_new(loop, sockets_kernel_fd(s->kernel), on_ring, s);
+	s->collector = metrics_register(c->host->metrics, sockets_report, s);
+	if (!s->timer || !s->poll || !s->collector)
+		return error_no_memory(error);
+	s->started = true;
+	timer_start(s->timer, interval < FIRST_COLLECTION_NS ? interval : FIRST_COLLECTION_NS,
+	            interval);
+	poll_start(s->poll, POLL_READABLE);
+	return 0;
+}
+
+static void say_what_was_lost(const struct sockets *s)
+{
+	size_t points = s->metrics ? outbox_items(s->metrics) : 0;
+	size_t logs = s->n_waiting + (s->logs ? outbox_items(s->logs) : 0);
+
+	if (points || logs || s->metrics_pending)
+		log_warn(&s->component.log,
+		         "stopped before %zu data points%s and %zu log records were delivered",
+		         points, s->metrics_pending ? ", the last collection" : "", logs);
+}
+
+/* The one gate of closing. */
+static void maybe_closed(struct sockets *s)
+{
+	void (*on_closed)(void *arg) = s->on_closed;
+	bool finished = (!s->metrics || (outbox_is_empty(s->metrics) && !s->metrics_pending)) &&
+	                (!s->logs || (outbox_is_empty(s->logs) && !s->n_waiting));
+
+	if (!s->closing || s->walking || s->calling || !on_closed)
+		return;
+	if (!s->last_walk_done)
+		return;
+	if (!finished && clock_monotonic_ns() < s->deadline_ns)
+		return;
+	say_what_was_lost(s);
+	timer_free(s->timer);
+	poll_free(s->poll);
+	if (s->collector)
+		metrics_unregister(s->component.host->metrics, s->collector);
+	sockets_kernel_close(s->kernel);
+	s->timer = NULL;
+	s->poll = NULL;
+	s->collector = NULL;
+	s->kernel = NULL;
+	s->on_closed = NULL;
+	on_closed(s->on_closed_arg);
+}
+
+static void sockets_shutdown(struct component *c, uint64_t deadline_ns, void (*closed)(void *arg),
+                             void *arg)
+{
+	struct sockets *s = (struct sockets *)c;
+
+	s->closing = true;
+	s->deadline_ns = deadline_ns;
+	s->on_closed = closed;
+	s->on_closed_arg = arg;
+	if (s->started) {
+		timer_start(s->timer, CLOSING_TICK_NS, CLOSING_TICK_NS);
+		if (!s->walking && !walk_begin(s)) {
+			collect(s);
+			s->last_walk_done = true;
+		}
+	} else {
+		s->last_walk_done = true; /* start failed half-way, or never was */
+	}
+	maybe_closed(s);
+}
+
+const struct component_type receiver_sockets_type = {
+	.name = "sockets",
+	.kind = RECEIVER,
+	.signals = SIGNAL_BIT(SIGNAL_METRICS) | SIGNAL_BIT(SIGNAL_LOGS),
+	.caps = CAP_SHARED | CAP_BPF,
+	.summary =
+		"Every TCP connection of this host, read from the kernel with eBPF: who talks to "
+		"whom, how much, how fast, and what failed.",
+	.stability = "development",
+	.config_size = sizeof(struct sockets_config),
+	.options = sockets_options,
+	.create = sockets_create,
+	.start = sockets_start,
+	.shutdown = sockets_shutdown,
+	.destroy = sockets_destroy,
+};

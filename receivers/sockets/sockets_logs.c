@@ -1,0 +1,201 @@
+#include "core/base/clock.h"
+#include "core/data/semconv.h"
+#include "receivers/sockets/sockets_batch.h"
+
+#include <arpa/inet.h>
+
+/* The log records of one resource while they are put together. */
+struct log_group {
+	struct log_group *next;
+	struct series_resource *resource; /* NULL: the host alone */
+	struct build_list records;
+};
+
+static bool is_failure(const struct sockets_record *r)
+{
+	return r->flags & SOCKETS_FAILED;
+}
+
+/* From the first sign of the connection that was seen to its end; 0: it was there before weir. */
+static double lifetime(const struct sockets_record *r)
+{
+	uint64_t from = r->started_ns ? r->started_ns : r->established_ns;
+
+	return from && r->at_ns > from ? (double)(r->at_ns - from) / 1e9 : 0;
+}
+
+static const char *error_of(const struct sockets_record *r)
+{
+	return is_failure(r) || r->error ? series_failure_name(series_failure(r->error)) : NULL;
+}
+
+static bool address_attributes(struct arena *a, struct build_list *l,
+                               const struct sockets_record *r)
+{
+	bool v6 = r->family == AF_INET6;
+
+	return build_string(a, l, SEMCONV_NETWORK_TRANSPORT,
+	                    slice_from_string(SEMCONV_NETWORK_TRANSPORT_TCP)) &&
+	       build_string(a, l, SEMCONV_NETWORK_TYPE,
+	                    slice_from_string(v6 ? SEMCONV_NETWORK_TYPE_IPV6
+	                                         : SEMCONV_NETWORK_TYPE_IPV4)) &&
+	       sockets_address_build(a, l, SEMCONV_NETWORK_LOCAL_ADDRESS, v6, r->local_address) &&
+	       build_int(a, l, SEMCONV_NETWORK_LOCAL_PORT, r->local_port) &&
+	       sockets_address_build(a, l, SEMCONV_NETWORK_PEER_ADDRESS, v6, r->remote_address) &&
+	       build_int(a, l, SEMCONV_NETWORK_PEER_PORT, r->remote_port);
+}
+
+static const char *role_of(const struct sockets_record *r)
+{
+	switch (r->role) {
+	case SOCKETS_ROLE_CLIENT:
+		return SEMCONV_WEIR_CONNECTION_ROLE_CLIENT;
+	case SOCKETS_ROLE_SERVER:
+		return SEMCONV_WEIR_CONNECTION_ROLE_SERVER;
+	default:
+		return NULL;
+	}
+}
+
+static bool attributes_build(struct arena *a, struct build_list *l, const struct sockets_record *r)
+{
+	const char *error = error_of(r), *role = role_of(r);
+	double seconds = lifetime(r);
+
+	return address_attributes(a, l, r) &&
+	       (!role ||
+	        build_string(a, l, SEMCONV_WEIR_CONNECTION_ROLE, slice_from_string(role))) &&
+	       (!r->owner.pid || build_int(a, l, SEMCONV_PROCESS_PID, r->owner.pid)) &&
+	       (!error || build_string(a, l, SEMCONV_ERROR_TYPE, slice_from_string(error))) &&
+	       build_int(a, l, SEMCONV_WEIR_TCP_BYTES_SENT, (int64_t)r->total_sent_bytes) &&
+	       build_int(a, l, SEMCONV_WEIR_TCP_BYTES_RECEIVED, (int64_t)r->total_received_bytes) &&
+	       (seconds == 0 || build_double(a, l, SEMCONV_WEIR_TCP_DURATION, seconds)) &&
+	       (!r->srtt_us || build_double(a, l, SEMCONV_WEIR_TCP_RTT, r->srtt_us / 1e6)) &&
+	       build_int(a, l, SEMCONV_WEIR_TCP_RETRANSMITS, r->total_retransmitted_segments);
+}
+
+/* One sentence: "connection to 10.0.0.7:5432 failed: connection_refused". */
+static Otlp__AnyValue *body_build(struct arena *a, const struct sockets_record *r)
+{
+	Otlp__AnyValue *v = BUILD(a, Otlp__AnyValue, otlp__any_value);
+	bool v6 = r->family == AF_INET6;
+	const char *error = error_of(r);
+	char address[INET6_ADDRSTRLEN];
+	char *text;
+
+	if (!v || !inet_ntop(v6 ? AF_INET6 : AF_INET, r->remote_address, address, sizeof address))
+		return NULL;
+	text = arena_printf(a, "connection %s %s%s%s:%u %s%s%s",
+	                    r->role == SOCKETS_ROLE_SERVER ? "from" : "to", v6 ? "[" : "", address,
+	                    v6 ? "]" : "", (unsigned)r->remote_port,
+	                    is_failure(r) ? "failed" : "closed", error ? ": " : "",
+	                    error ? error : "");
+	if (!text)
+		return NULL;
+	v->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	v->string_value = build_text(text);
+	return v;
+}
+
+static Otlp__LogRecord *log_build(struct arena *a, const struct sockets_record *r,
+                                  uint64_t now_unix_ns)
+{
+	Otlp__LogRecord *log = BUILD(a, Otlp__LogRecord, otlp__log_record);
+	bool warn = error_of(r) != NULL;
+	struct build_list l = {0};
+
+	if (!log || !attributes_build(a, &l, r) || !(log->body = body_build(a, r)))
+		return NULL;
+	log->time_unix_nano = clock_monotonic_to_realtime(r->at_ns);
+	log->observed_time_unix_nano = now_unix_ns;
+	log->severity_number = warn ? OTLP__SEVERITY_NUMBER__SEVERITY_NUMBER_WARN
+	                            : OTLP__SEVERITY_NUMBER__SEVERITY_NUMBER_INFO;
+	log->severity_text = build_text(warn ? "WARN" : "INFO");
+	log->event_name = build_text(SEMCONV_WEIR_TCP_CONNECTION_EVENT);
+	log->n_attributes = l.count;
+	log->attributes = (Otlp__KeyValue **)l.items;
+	return log;
+}
+
+/* The group of a resource; resources point at theirs while a batch is built. */
+static struct log_group *group_of(struct arena *a, struct log_group **first,
+                                  struct series_resource *resource)
+{
+	struct log_group *g = resource ? resource->scratch : *first;
+
+	if (!resource)
+		while (g && g->resource)
+			g = g->next;
+	if (g)
+		return g;
+	g = arena_alloc(a, sizeof *g);
+	if (!g)
+		return NULL;
+	*g = (struct log_group){.next = *first, .resource = resource};
+	*first = g;
+	if (resource)
+		resource->scratch = g;
+	return g;
+}
+
+static bool group_append(struct batch *b, const struct sockets_batch_source *source,
+                         const struct log_group *g)
+{
+	struct arena *a = &b->arena;
+	Otlp__ResourceLogs *out = BUILD(a, Otlp__ResourceLogs, otlp__resource_logs);
+	Otlp__ScopeLogs **scopes = arena_alloc(a, sizeof *scopes);
+
+	if (!out || !scopes)
+		return false;
+	out->resource = sockets_resource_build(a, source, g->resource ? &g->resource->owner : NULL);
+	*scopes = BUILD(a, Otlp__ScopeLogs, otlp__scope_logs);
+	if (!out->resource || !*scopes)
+		return false;
+	out->schema_url = build_text(SEMCONV_SCHEMA_URL);
+	out->n_scope_logs = 1;
+	out->scope_logs = scopes;
+	(*scopes)->scope = sockets_scope_build(a, source);
+	(*scopes)->schema_url = build_text(SEMCONV_SCHEMA_URL);
+	(*scopes)->n_log_records = g->records.count;
+	(*scopes)->log_records = (Otlp__LogRecord **)g->records.items;
+	return (*scopes)->scope && batch_append(b, &out->base);
+}
+
+static bool logs_add(struct batch *b, const struct sockets_batch_source *source,
+                     const struct sockets_log *logs, size_t n, struct log_group **first)
+{
+	uint64_t now = clock_realtime_ns();
+
+	for (size_t i = 0; i < n; i++) {
+		struct log_group *g = group_of(&b->arena, first, logs[i].resource);
+		Otlp__LogRecord *log = g ? log_build(&b->arena, &logs[i].record, now) : NULL;
+
+		if (!log || !build_list_add(&b->arena, &g->records, log))
+			return false;
+	}
+	for (struct log_group *g = *first; g; g = g->next)
+		if (!group_append(b, source, g))
+			return false;
+	return true;
+}
+
+struct batch *sockets_logs_build(const struct sockets_batch_source *source,
+                                 const struct sockets_log *logs, size_t n)
+{
+	struct batch *b = batch_new(SIGNAL_LOGS, source->budget);
+	struct log_group *first = NULL;
+	bool built;
+
+	if (!b)
+		return NULL;
+	b->origin.receiver = arena_printf(&b->arena, "%s", source->receiver);
+	built = logs_add(b, source, logs, n, &first);
+	for (struct log_group *g = first; g; g = g->next)
+		if (g->resource)
+			g->resource->scratch = NULL;
+	if (!built) {
+		batch_unref(b);
+		return NULL;
+	}
+	return b;
+}

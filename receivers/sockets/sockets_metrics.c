@@ -1,0 +1,379 @@
+#include "core/data/semconv.h"
+#include "receivers/sockets/sockets_batch.h"
+
+/* One reading: what every function that makes a point needs. */
+struct reading {
+	struct arena *arena;
+	struct series_table *table;
+	bool delta;
+	uint64_t now_unix_ns;
+};
+
+enum shape { SHAPE_UP_DOWN, SHAPE_COUNTER, SHAPE_HISTOGRAM };
+
+/* A point of a counter: the value and the attribute that only this metric has. */
+struct part {
+	enum series_counter counter;
+	const char *key, *value; /* NULL: none */
+};
+
+static const struct metric {
+	const char *name, *unit, *description;
+	enum shape shape;
+	enum series_histogram histogram;
+	struct part parts[6];
+	size_t n_parts;
+} metrics[] = {
+	{
+		.name = SEMCONV_WEIR_TCP_CONNECTIONS,
+		.unit = SEMCONV_UNIT_CONNECTIONS,
+		.description = "Connections that are established now.",
+		.shape = SHAPE_UP_DOWN,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_CONNECTIONS_OPENED,
+		.unit = SEMCONV_UNIT_CONNECTIONS,
+		.description = "Connections that were established.",
+		.shape = SHAPE_COUNTER,
+		.parts = {{SERIES_OPENED}},
+		.n_parts = 1,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_CONNECTIONS_FAILED,
+		.unit = SEMCONV_UNIT_CONNECTIONS,
+		.description = "Connections that ended before they were established.",
+		.shape = SHAPE_COUNTER,
+		.parts = {{SERIES_FAILED_REFUSED, SEMCONV_ERROR_TYPE,
+                           SEMCONV_ERROR_TYPE_CONNECTION_REFUSED},
+                          {SERIES_FAILED_RESET, SEMCONV_ERROR_TYPE,
+                           SEMCONV_ERROR_TYPE_CONNECTION_RESET},
+                          {SERIES_FAILED_TIMED_OUT, SEMCONV_ERROR_TYPE,
+                           SEMCONV_ERROR_TYPE_TIMED_OUT},
+                          {SERIES_FAILED_HOST_UNREACHABLE, SEMCONV_ERROR_TYPE,
+                           SEMCONV_ERROR_TYPE_HOST_UNREACHABLE},
+                          {SERIES_FAILED_NETWORK_UNREACHABLE, SEMCONV_ERROR_TYPE,
+                           SEMCONV_ERROR_TYPE_NETWORK_UNREACHABLE},
+                          {SERIES_FAILED_OTHER, SEMCONV_ERROR_TYPE, SEMCONV_ERROR_TYPE_OTHER}},
+		.n_parts = 6,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_IO,
+		.unit = SEMCONV_UNIT_BYTES,
+		.description = "Payload: sent and acknowledged by the peer, or received.",
+		.shape = SHAPE_COUNTER,
+		.parts = {{SERIES_SENT_BYTES, SEMCONV_NETWORK_IO_DIRECTION,
+                           SEMCONV_NETWORK_IO_DIRECTION_TRANSMIT},
+                          {SERIES_RECEIVED_BYTES, SEMCONV_NETWORK_IO_DIRECTION,
+                           SEMCONV_NETWORK_IO_DIRECTION_RECEIVE}},
+		.n_parts = 2,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_CONNECT_DURATION,
+		.unit = SEMCONV_UNIT_SECONDS,
+		.description = "From the first SYN to the established connection, client side.",
+		.shape = SHAPE_HISTOGRAM,
+		.histogram = SERIES_CONNECT_DURATION,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_CONNECTION_DURATION,
+		.unit = SEMCONV_UNIT_SECONDS,
+		.description = "From established to closed, when a connection closes.",
+		.shape = SHAPE_HISTOGRAM,
+		.histogram = SERIES_CONNECTION_DURATION,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_RTT,
+		.unit = SEMCONV_UNIT_SECONDS,
+		.description = "Smoothed round-trip time of each socket that moved data since the "
+			       "last reading.",
+		.shape = SHAPE_HISTOGRAM,
+		.histogram = SERIES_RTT,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_SEGMENTS_RETRANSMITTED,
+		.unit = SEMCONV_UNIT_SEGMENTS,
+		.description = "Segments that were sent again.",
+		.shape = SHAPE_COUNTER,
+		.parts = {{SERIES_RETRANSMITTED_SEGMENTS}},
+		.n_parts = 1,
+	},
+	{
+		.name = SEMCONV_WEIR_TCP_RESETS,
+		.unit = SEMCONV_UNIT_RESETS,
+		.description = "Resets, sent or received.",
+		.shape = SHAPE_COUNTER,
+		.parts = {{SERIES_RESETS_SENT, SEMCONV_NETWORK_IO_DIRECTION,
+                           SEMCONV_NETWORK_IO_DIRECTION_TRANSMIT},
+                          {SERIES_RESETS_RECEIVED, SEMCONV_NETWORK_IO_DIRECTION,
+                           SEMCONV_NETWORK_IO_DIRECTION_RECEIVE}},
+		.n_parts = 2,
+	},
+};
+
+static bool text_attribute(struct arena *a, struct build_list *l, const char *key,
+                           const char *value)
+{
+	return build_string(a, l, key, slice_from_string(value));
+}
+
+static bool key_attributes(struct arena *a, struct build_list *l, const struct series_key *k)
+{
+	if (!k->resource)
+		return build_bool(a, l, SEMCONV_OTEL_METRIC_OVERFLOW, true);
+	if (!text_attribute(a, l, SEMCONV_NETWORK_TRANSPORT, SEMCONV_NETWORK_TRANSPORT_TCP) ||
+	    !text_attribute(a, l, SEMCONV_NETWORK_TYPE,
+	                    k->is_ipv6 ? SEMCONV_NETWORK_TYPE_IPV6 : SEMCONV_NETWORK_TYPE_IPV4))
+		return false;
+	switch (k->role) {
+	case SOCKETS_ROLE_CLIENT:
+		return text_attribute(a, l, SEMCONV_WEIR_CONNECTION_ROLE,
+		                      SEMCONV_WEIR_CONNECTION_ROLE_CLIENT) &&
+		       sockets_address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6,
+		                             k->server_address) &&
+		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
+	case SOCKETS_ROLE_SERVER:
+		return text_attribute(a, l, SEMCONV_WEIR_CONNECTION_ROLE,
+		                      SEMCONV_WEIR_CONNECTION_ROLE_SERVER) &&
+		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
+	default:
+		return true;
+	}
+}
+
+static bool attributes_build(const struct reading *r, const struct series *s,
+                             const struct part *part, size_t *ret_n, Otlp__KeyValue ***ret)
+{
+	struct build_list l = {0};
+
+	if (!key_attributes(r->arena, &l, &s->key))
+		return false;
+	if (s->key.resource && r->table->client_address && s->key.role == SOCKETS_ROLE_SERVER &&
+	    !sockets_address_build(r->arena, &l, SEMCONV_CLIENT_ADDRESS, s->key.is_ipv6,
+	                           s->key.client_address))
+		return false;
+	if (part && part->key && !text_attribute(r->arena, &l, part->key, part->value))
+		return false;
+	*ret_n = l.count;
+	*ret = (Otlp__KeyValue **)l.items;
+	return true;
+}
+
+/* UpDownCounters are cumulative with either temporality, as in OpenTelemetry's preference "delta".
+ */
+static uint64_t start_of(const struct reading *r, const struct series *s, enum shape shape)
+{
+	return r->delta && shape != SHAPE_UP_DOWN ? r->table->since_unix_ns : s->start_unix_ns;
+}
+
+static bool number_add(const struct reading *r, struct build_list *points, const struct series *s,
+                       enum shape shape, const struct part *part, int64_t value)
+{
+	Otlp__NumberDataPoint *p = BUILD(r->arena, Otlp__NumberDataPoint, otlp__number_data_point);
+
+	if (!p || !attributes_build(r, s, part, &p->n_attributes, &p->attributes))
+		return false;
+	p->start_time_unix_nano = start_of(r, s, shape);
+	p->time_unix_nano = r->now_unix_ns;
+	p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
+	p->as_int = value;
+	return build_list_add(r->arena, points, p);
+}
+
+static bool counter_add(const struct reading *r, struct build_list *points, const struct series *s,
+                        const struct metric *m)
+{
+	static const struct part whole = {0};
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < m->n_parts; i++) {
+		uint64_t value = s->counters[m->parts[i].counter];
+
+		total += value;
+		if (s->key.resource && value &&
+		    !number_add(r, points, s, m->shape, &m->parts[i], (int64_t)value))
+			return false;
+	}
+	/* the overflow series is one series for each metric: its parts are added up */
+	if (!s->key.resource && total)
+		return number_add(r, points, s, m->shape, &whole, (int64_t)total);
+	return true;
+}
+
+static bool histogram_add(const struct reading *r, struct build_list *points,
+                          const struct series *s, enum series_histogram which)
+{
+	const struct distribution *h = s->histograms[which];
+	Otlp__HistogramDataPoint *p;
+
+	if (!h || !h->count)
+		return true;
+	p = BUILD(r->arena, Otlp__HistogramDataPoint, otlp__histogram_data_point);
+	if (!p || !attributes_build(r, s, NULL, &p->n_attributes, &p->attributes))
+		return false;
+	p->bucket_counts = arena_alloc_array(r->arena, SERIES_BOUNDS + 1, sizeof(uint64_t));
+	if (!p->bucket_counts)
+		return false;
+	memcpy(p->bucket_counts, h->buckets, sizeof h->buckets);
+	p->n_bucket_counts = SERIES_BOUNDS + 1;
+	p->explicit_bounds = (double *)series_bounds[which]; /* read only, as every static part */
+	p->n_explicit_bounds = SERIES_BOUNDS;
+	p->start_time_unix_nano = start_of(r, s, SHAPE_HISTOGRAM);
+	p->time_unix_nano = r->now_unix_ns;
+	p->count = h->count;
+	p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
+	p->sum = h->sum;
+	p->optional_min_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN_MIN;
+	p->min = h->min;
+	p->optional_max_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX_MAX;
+	p->max = h->max;
+	return build_list_add(r->arena, points, p);
+}
+
+static bool point_add(const struct reading *r, struct build_list *points, const struct series *s,
+                      const struct metric *m)
+{
+	if (r->delta && !s->unsent && !s->open)
+		return true;
+	switch (m->shape) {
+	case SHAPE_UP_DOWN:
+		return !s->had_open || number_add(r, points, s, m->shape, NULL, s->open);
+	case SHAPE_COUNTER:
+		return counter_add(r, points, s, m);
+	default:
+		return histogram_add(r, points, s, m->histogram);
+	}
+}
+
+static Otlp__AggregationTemporality temporality(const struct reading *r, enum shape shape)
+{
+	return r->delta && shape != SHAPE_UP_DOWN
+	               ? OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA
+	               : OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
+}
+
+static Otlp__Metric *metric_build(const struct reading *r, const struct metric *m,
+                                  struct build_list *points)
+{
+	Otlp__Metric *out = BUILD(r->arena, Otlp__Metric, otlp__metric);
+
+	if (!out)
+		return NULL;
+	out->name = build_text(m->name);
+	out->unit = build_text(m->unit);
+	out->description = build_text(m->description);
+	if (m->shape == SHAPE_HISTOGRAM) {
+		Otlp__Histogram *h = BUILD(r->arena, Otlp__Histogram, otlp__histogram);
+		if (!h)
+			return NULL;
+		h->aggregation_temporality = temporality(r, m->shape);
+		h->n_data_points = points->count;
+		h->data_points = (Otlp__HistogramDataPoint **)points->items;
+		out->data_case = OTLP__METRIC__DATA_HISTOGRAM;
+		out->histogram = h;
+	} else {
+		Otlp__Sum *s = BUILD(r->arena, Otlp__Sum, otlp__sum);
+		if (!s)
+			return NULL;
+		s->aggregation_temporality = temporality(r, m->shape);
+		s->is_monotonic = m->shape == SHAPE_COUNTER;
+		s->n_data_points = points->count;
+		s->data_points = (Otlp__NumberDataPoint **)points->items;
+		out->data_case = OTLP__METRIC__DATA_SUM;
+		out->sum = s;
+	}
+	return out;
+}
+
+/* The metrics of a list of series (struct series.of_resource), without those that have no points.
+ */
+static bool metrics_build(const struct reading *r, struct list *all, struct build_list *ret)
+{
+	for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+		struct build_list points = {0};
+		Otlp__Metric *m;
+		struct series *s;
+
+		LIST_FOR_EACH(s, all, of_resource)
+			if (!point_add(r, &points, s, &metrics[i]))
+				return false;
+		if (!points.count)
+			continue;
+		m = metric_build(r, &metrics[i], &points);
+		if (!m || !build_list_add(r->arena, ret, m))
+			return false;
+	}
+	return true;
+}
+
+static bool group_add(const struct reading *r, const struct sockets_batch_source *source,
+                      struct batch *b, const struct series_owner *owner, struct list *all)
+{
+	struct build_list list = {0};
+	Otlp__ResourceMetrics *group;
+	Otlp__ScopeMetrics **scopes;
+
+	if (!metrics_build(r, all, &list))
+		return false;
+	if (!list.count)
+		return true;
+	group = BUILD(r->arena, Otlp__ResourceMetrics, otlp__resource_metrics);
+	scopes = arena_alloc(r->arena, sizeof *scopes);
+	if (!group || !scopes)
+		return false;
+	group->resource = sockets_resource_build(r->arena, source, owner);
+	*scopes = BUILD(r->arena, Otlp__ScopeMetrics, otlp__scope_metrics);
+	if (!group->resource || !*scopes)
+		return false;
+	group->schema_url = build_text(SEMCONV_SCHEMA_URL);
+	group->n_scope_metrics = 1;
+	group->scope_metrics = scopes;
+	(*scopes)->scope = sockets_scope_build(r->arena, source);
+	(*scopes)->schema_url = build_text(SEMCONV_SCHEMA_URL);
+	(*scopes)->n_metrics = list.count;
+	(*scopes)->metrics = (Otlp__Metric **)list.items;
+	return (*scopes)->scope && batch_append(b, &group->base);
+}
+
+static bool groups_add(const struct reading *r, const struct sockets_batch_source *source,
+                       struct batch *b)
+{
+	struct series_resource *resource;
+	struct list overflow;
+
+	LIST_FOR_EACH(resource, &r->table->by_resource, link)
+		if (!group_add(r, source, b, &resource->owner, &resource->series))
+			return false;
+	if (!r->table->overflowed)
+		return true;
+	list_init(&overflow);
+	list_push(&overflow, &r->table->overflow.of_resource);
+	bool added = group_add(r, source, b, NULL, &overflow);
+	list_remove(&r->table->overflow.of_resource);
+	return added;
+}
+
+bool sockets_metrics_build(const struct sockets_batch_source *source, struct series_table *table,
+                           bool delta, uint64_t now_unix_ns, struct batch **ret)
+{
+	struct batch *b = batch_new(SIGNAL_METRICS, source->budget);
+	struct reading r = {
+		.table = table,
+		.delta = delta,
+		.now_unix_ns = now_unix_ns,
+	};
+
+	if (!b)
+		return false;
+	r.arena = &b->arena;
+	b->origin.receiver = arena_printf(&b->arena, "%s", source->receiver);
+	if (!groups_add(&r, source, b)) {
+		batch_unref(b);
+		return false;
+	}
+	if (!b->n_groups) {
+		batch_unref(b);
+		b = NULL;
+	}
+	*ret = b;
+	return true;
+}
