@@ -1,0 +1,247 @@
+/* Happy path: on_accept -> on_data -> answer -> (keep-alive) on_data ...
+ * Fails: not HTTP, a body, a head that is too long (answered, closed) · a head that is not complete
+ * or a response that is not taken within PATIENCE (closed) · more than CONNECTIONS at once (the
+ * newest are closed unanswered: slow readers must not keep the rest of weir from being watched for
+ * long). */
+#include "core/net/http_server.h"
+
+#include "core/base/clock.h"
+#include "core/base/list.h"
+#include "core/loop/timer.h"
+#include "core/net/h1.h"
+#include "core/net/tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { CONNECTIONS = 64 };
+#define PATIENCE_NS (30 * NS_PER_S)
+/* How long a peer may take to close after it was told that the connection ends. */
+#define LINGER_NS (2 * NS_PER_S)
+
+struct connection {
+	struct list link;
+	struct http_server *server;
+	struct tcp *tcp;
+	struct h1 *h1;
+	struct timer *patience;
+	bool finishing; /* the last response is on its way */
+};
+
+struct http_server {
+	struct loop *loop;
+	http_handler handler;
+	void *arg;
+	struct tcp_listener *listener;
+	struct list connections;
+	unsigned open; /* connections whose memory is not yet free */
+	bool closing;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+static void maybe_closed(struct http_server *s)
+{
+	void (*closed)(void *arg) = s->closed;
+	void *arg = s->closed_arg;
+
+	if (!s->closing || s->open > 0)
+		return;
+	free(s);
+	closed(arg);
+}
+
+static void on_freed(void *arg)
+{
+	struct connection *c = arg;
+	struct http_server *s = c->server;
+
+	h1_free(c->h1);
+	free(c);
+	s->open--;
+	maybe_closed(s);
+}
+
+static void drop(struct connection *c)
+{
+	if (list_is_empty(&c->link)) /* dropped already */
+		return;
+	list_remove(&c->link);
+	timer_free(c->patience);
+	tcp_free(c->tcp, on_freed, c);
+}
+
+static void on_impatient(void *arg)
+{
+	drop(arg);
+}
+
+static void finish(struct connection *c)
+{
+	c->finishing = true;
+	tcp_finish(c->tcp);
+	timer_start(c->patience, tcp_unsent(c->tcp) > 0 ? PATIENCE_NS : LINGER_NS, 0);
+}
+
+/* Sends head and body; false when the connection cannot go on. */
+static bool send_response(struct connection *c, struct http_response *response, bool is_head,
+                          bool keep_alive)
+{
+	struct buffer head = BUFFER_INIT;
+	struct slice pieces[2];
+	bool sent = false;
+
+	if (response->body.failed) {
+		buffer_fini(&response->body);
+		response->status = 503;
+		response->content_type = "text/plain";
+		response->body = (struct buffer)BUFFER_INIT;
+	}
+	h1_write_head(&head, response->status, response->content_type, response->body.len,
+	              keep_alive);
+	if (head.failed)
+		goto out;
+	pieces[0] = buffer_slice(&head);
+	pieces[1] = buffer_slice(&response->body);
+	sent = tcp_write(c->tcp, pieces, is_head || response->body.len == 0 ? 1 : 2);
+out:
+	buffer_fini(&head);
+	buffer_fini(&response->body);
+	return sent;
+}
+
+static bool send_status(struct connection *c, int status, bool is_head, bool keep_alive)
+{
+	struct http_response response = {.status = status, .content_type = "text/plain"};
+
+	buffer_printf(&response.body, "%d %s\n", status, h1_reason(status));
+	return send_response(c, &response, is_head, keep_alive);
+}
+
+/* Answers the request that is complete; false when the connection cannot go on. */
+static bool answer(struct connection *c, struct h1_request request, bool keep_alive)
+{
+	struct http_request asked = {request.method, request.path, request.query};
+	struct http_response response = {.status = 200, .content_type = "text/plain"};
+	bool is_head = slice_equal(request.method, SLICE_LITERAL("HEAD"));
+
+	if (!is_head && !slice_equal(request.method, SLICE_LITERAL("GET")))
+		return send_status(c, 405, false, keep_alive);
+	c->server->handler(c->server->arg, &asked, &response);
+	return send_response(c, &response, is_head, keep_alive);
+}
+
+static void on_data(void *arg, struct slice bytes)
+{
+	struct connection *c = arg;
+
+	while (!c->finishing && bytes.len > 0) {
+		struct h1_request request;
+		bool keep_alive;
+
+		switch (h1_feed(c->h1, &bytes)) {
+		case H1_MORE:
+			break;
+		case H1_ERROR:
+			if (!send_status(c, h1_error_status(c->h1), false, false)) {
+				drop(c);
+				return;
+			}
+			finish(c);
+			break;
+		case H1_REQUEST:
+			request = h1_request(c->h1);
+			/* Responses are not piled up for a peer that asks without reading. */
+			keep_alive = request.keep_alive && tcp_unsent(c->tcp) == 0;
+			if (!answer(c, request, keep_alive)) {
+				drop(c);
+				return;
+			}
+			if (!keep_alive)
+				finish(c);
+			else
+				timer_start(c->patience, PATIENCE_NS, 0);
+			break;
+		}
+	}
+}
+
+static void on_drained(void *arg)
+{
+	struct connection *c = arg;
+
+	timer_start(c->patience, PATIENCE_NS, 0);
+}
+
+static void on_end(void *arg, const struct error *error)
+{
+	(void)error;
+	drop(arg);
+}
+
+static const struct tcp_events connection_events = {.on_data = on_data,
+                                                    .on_drained = on_drained,
+                                                    .on_end = on_end};
+
+static void on_accept(void *arg, struct tcp *tcp)
+{
+	struct http_server *s = arg;
+	struct connection *c = s->open < CONNECTIONS ? calloc(1, sizeof *c) : NULL;
+
+	if (!c) {
+		tcp_free(tcp, NULL, NULL);
+		return;
+	}
+	c->server = s;
+	c->tcp = tcp;
+	c->h1 = h1_new();
+	c->patience = timer_new(s->loop, on_impatient, c);
+	list_push(&s->connections, &c->link);
+	s->open++;
+	if (!c->h1 || !c->patience) {
+		drop(c);
+		return;
+	}
+	tcp_serve(tcp, &connection_events, c);
+	timer_start(c->patience, PATIENCE_NS, 0);
+}
+
+int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_handler handler,
+                    void *arg, struct http_server **ret, struct error *error)
+{
+	struct http_server *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return error_no_memory(error);
+	s->loop = loop;
+	s->handler = handler;
+	s->arg = arg;
+	list_init(&s->connections);
+	r = tcp_listen(loop, endpoint, on_accept, s, &s->listener, error);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+	return tcp_listener_port(s->listener);
+}
+
+void http_server_close(struct http_server *s, void (*closed)(void *arg), void *arg)
+{
+	struct connection *c, *following;
+
+	s->closing = true;
+	s->closed = closed;
+	s->closed_arg = arg;
+	tcp_listener_free(s->listener);
+	s->listener = NULL;
+	LIST_FOR_EACH_SAFE(c, following, &s->connections, link)
+		drop(c);
+	maybe_closed(s);
+}

@@ -1,0 +1,307 @@
+#include "core/net/tcp.h"
+#include "core/net/tcp_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	READ_BYTES = 64 * 1024,
+	WRITE_PIECES = 64, /* of one system call */
+	KEEP_OUTPUT =
+		128 * 1024 /* an output buffer that grew beyond is given back when it is empty */
+};
+/* A peer that is gone without a word (its machine died, a firewall forgot the connection) is
+ * noticed after these, also when nobody waits for an answer. */
+enum { KEEPALIVE_AFTER_S = 15, UNACKNOWLEDGED_MS = 20000 };
+
+void tcp_address_format(const struct sockaddr *address, char ret[TCP_ADDRESS_TEXT])
+{
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+		snprintf(ret, TCP_ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+		snprintf(ret, TCP_ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
+	} else {
+		snprintf(ret, TCP_ADDRESS_TEXT, "unknown address");
+	}
+}
+
+struct tcp *tcp_new(struct loop *loop, const struct tcp_events *events, void *arg)
+{
+	struct tcp *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return NULL;
+	t->loop = loop;
+	t->events = events;
+	t->arg = arg;
+	uv_timer_init(loop_uv(loop), &t->stagger);
+	t->stagger.data = t;
+	t->handles = 1;
+	return t;
+}
+
+struct tcp_socket *tcp_socket_new(struct tcp *owner)
+{
+	struct tcp_socket *s = calloc(1, sizeof *s);
+
+	if (s)
+		s->owner = owner;
+	return s;
+}
+
+static void on_dropped(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void tcp_socket_drop(struct tcp_socket *s)
+{
+	s->owner = NULL;
+	s->uv.handle.data = s;
+	uv_close(&s->uv.handle, on_dropped);
+}
+
+void tcp_end(struct tcp *t, const struct error *error)
+{
+	if (t->ended || t->closing)
+		return;
+	t->ended = true;
+	if (t->socket)
+		uv_read_stop(&t->socket->uv.stream);
+	t->events->on_end(t->arg, error);
+}
+
+static void end_broken(struct tcp *t, int r)
+{
+	struct error error = ERROR_INIT;
+
+	error_set_retryable(&error, r, "connection to %s: %s", tcp_peer(t), uv_strerror(r));
+	tcp_end(t, &error);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	(void)handle, (void)suggested;
+	buf->base = malloc(READ_BYTES); /* for one read only: idle connections hold no buffer */
+	buf->len = buf->base ? READ_BYTES : 0;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct tcp *t = stream->data;
+
+	if (n > 0)
+		t->events->on_data(t->arg, slice_of(buf->base, (size_t)n));
+	else if (n == UV_EOF)
+		tcp_end(t, NULL);
+	else if (n < 0)
+		end_broken(t, (int)n);
+	free(buf->base);
+}
+
+static void set_options(struct tcp_socket *s)
+{
+	unsigned unacknowledged = UNACKNOWLEDGED_MS;
+	int fd;
+
+	if (s->uv.handle.type != UV_TCP)
+		return;
+	/* Each of these only improves things; a kernel that refuses one still connects. */
+	uv_tcp_nodelay(&s->uv.tcp, 1);
+	uv_tcp_keepalive(&s->uv.tcp, 1, KEEPALIVE_AFTER_S);
+	if (uv_fileno(&s->uv.handle, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged,
+		                 sizeof unacknowledged);
+}
+
+int tcp_adopt(struct tcp *t, struct tcp_socket *s)
+{
+	int r = uv_read_start(&s->uv.stream, on_alloc, on_read);
+
+	if (r < 0)
+		return r;
+	set_options(s);
+	s->uv.handle.data = t;
+	t->socket = s;
+	t->handles++;
+	return 0;
+}
+
+void tcp_serve(struct tcp *t, const struct tcp_events *events, void *arg)
+{
+	t->events = events;
+	t->arg = arg;
+}
+
+const char *tcp_peer(const struct tcp *t)
+{
+	return t->socket ? t->socket->address : "";
+}
+
+size_t tcp_unsent(const struct tcp *t)
+{
+	return t->waiting.len + t->being_written.len;
+}
+
+static void empty_output(struct buffer *b)
+{
+	if (b->capacity > KEEP_OUTPUT)
+		buffer_fini(b);
+	buffer_clear(b);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+	(void)request, (void)status; /* the peer's end, or the caller's patience, closes */
+}
+
+static void start_shutdown(struct tcp *t)
+{
+	uv_shutdown(&t->shutdown, &t->socket->uv.stream, on_shutdown);
+}
+
+static int start_write(struct tcp *t);
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct tcp *t = request->data;
+
+	t->writing = false;
+	empty_output(&t->being_written);
+	if (t->closing)
+		return;
+	if (status == 0 && t->waiting.len > 0)
+		status = start_write(t);
+	if (status < 0)
+		end_broken(t, status);
+	else if (t->writing)
+		return;
+	else if (t->finish)
+		start_shutdown(t);
+	else if (t->events->on_drained)
+		t->events->on_drained(t->arg);
+}
+
+static int start_write(struct tcp *t)
+{
+	struct buffer empty = t->being_written;
+	uv_buf_t buf;
+	int r;
+
+	t->being_written = t->waiting;
+	t->waiting = empty;
+	buf = uv_buf_init((char *)t->being_written.data, (unsigned)t->being_written.len);
+	t->write.data = t;
+	r = uv_write(&t->write, &t->socket->uv.stream, &buf, 1, on_written);
+	t->writing = r == 0;
+	return r;
+}
+
+/* Hands as much as the socket takes to it. *pieces and *n move on; *offset is into the first. */
+static int write_now(struct tcp *t, const struct slice **pieces, size_t *n, size_t *offset)
+{
+	while (*n > 0) {
+		uv_buf_t bufs[WRITE_PIECES];
+		unsigned count = 0;
+		int r;
+
+		for (; count < *n && count < WRITE_PIECES; count++)
+			bufs[count] = uv_buf_init((char *)(*pieces)[count].data,
+			                          (unsigned)(*pieces)[count].len);
+		bufs[0].base += *offset;
+		bufs[0].len -= *offset;
+		r = uv_try_write(&t->socket->uv.stream, bufs, count);
+		if (r == UV_EAGAIN)
+			return 0;
+		if (r < 0)
+			return r;
+		for (*offset += (size_t)r; *n > 0 && *offset >= (*pieces)->len; (*pieces)++, (*n)--)
+			*offset -= (*pieces)->len;
+	}
+	return 0;
+}
+
+bool tcp_write(struct tcp *t, const struct slice *pieces, size_t n)
+{
+	size_t offset = 0;
+	int r = 0;
+
+	if (t->ended || t->closing || !t->socket || t->finish)
+		return false;
+	if (tcp_unsent(t) == 0)
+		r = write_now(t, &pieces, &n, &offset);
+	if (r == 0 && n > 0) {
+		for (; n > 0; pieces++, n--, offset = 0)
+			buffer_append(&t->waiting, pieces->data + offset, pieces->len - offset);
+		r = t->waiting.failed ? -ENOMEM : 0;
+		if (r == 0 && !t->writing && t->waiting.len > 0)
+			r = start_write(t);
+	}
+	if (r < 0) {
+		t->ended = true;
+		uv_read_stop(&t->socket->uv.stream);
+	}
+	return r == 0;
+}
+
+void tcp_finish(struct tcp *t)
+{
+	if (t->finish || t->ended || t->closing || !t->socket)
+		return;
+	t->finish = true;
+	if (!t->writing)
+		start_shutdown(t);
+}
+
+static void release(struct tcp *t)
+{
+	void (*freed)(void *arg) = t->freed;
+	void *arg = t->freed_arg;
+
+	if (--t->handles > 0)
+		return;
+	buffer_fini(&t->waiting);
+	buffer_fini(&t->being_written);
+	buffer_fini(&t->failures);
+	free(t);
+	if (freed)
+		freed(arg);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	release(handle->data);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+	struct tcp *t = handle->data;
+
+	free(t->socket);
+	release(t);
+}
+
+void tcp_free(struct tcp *t, void (*freed)(void *arg), void *arg)
+{
+	if (!t) {
+		if (freed)
+			freed(arg);
+		return;
+	}
+	t->closing = true;
+	t->freed = freed;
+	t->freed_arg = arg;
+	tcp_connect_cancel(t);
+	if (t->socket)
+		uv_close(&t->socket->uv.handle, on_socket_closed);
+	uv_close((uv_handle_t *)&t->stagger, on_timer_closed);
+}
