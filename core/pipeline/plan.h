@@ -28,7 +28,21 @@ struct plan_pipeline {
 	size_t n_receivers, n_processors, n_exporters;
 };
 
-/* service::telemetry and service::shutdown_timeout; its option table is in plan.c. */
+/* service::telemetry::metrics::readers: the Collector's way to say where figures are served. */
+struct service_reader {
+	struct {
+		bool enabled;
+		struct {
+			struct {
+				bool enabled;
+				const char *host;
+				uint64_t port;
+			} prometheus;
+		} exporter;
+	} pull;
+};
+
+/* service::telemetry and service::shutdown_timeout; the option table is in plan_service.c. */
 struct service_config {
 	uint64_t shutdown_timeout; /* ns */
 	struct {
@@ -40,6 +54,9 @@ struct service_config {
 			int level;        /* none basic normal detailed */
 			const char *host; /* where /metrics listens: localhost */
 			uint64_t port;    /* 8888 */
+			/* struct service_reader; the first that serves has been copied to host and
+			 * port */
+			struct group_list readers;
 		} metrics;
 	} telemetry;
 };
