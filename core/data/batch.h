@@ -40,7 +40,9 @@ struct group {
 	struct slice wire; /* the body of the group's message (no tag, no length) for as long as
 	                      nobody has opened it to write; then empty (.data NULL). Exporters send
 	                      it untouched. */
-	Otlp__Resource *resource; /* RESOURCE and FULL; never NULL there */
+	Otlp__Resource *resource; /* RESOURCE and FULL; never NULL there, at FULL the message's own:
+	                             write through it, or replace both */
+	bool resource_absent;     /* none came: while it is empty, none is sent */
 	struct slice *rest;       /* RESOURCE: the other fields as they came, tags included */
 	size_t n_rest;
 	union { /* FULL */
@@ -49,9 +51,9 @@ struct group {
 		Otlp__ResourceMetrics *metrics;
 		Otlp__ResourceLogs *logs;
 	};
+	struct rcbuf *pin;  /* holds wire, and the strings of what was decoded from it; or NULL */
+	struct batch *home; /* the batch whose arena holds the decoded structs; NULL: this one's */
 };
-
-struct batch_pin; /* a receive buffer, or another batch whose bytes this one points into */
 
 struct batch {
 	unsigned refs;
@@ -60,7 +62,7 @@ struct batch {
 	size_t n_groups;
 	size_t items; /* sum over the groups */
 	struct arena arena;
-	struct batch_pin *pins;
+	unsigned guests; /* groups of other batches that live in this arena: it outlasts refs */
 	struct batch_origin origin;
 };
 
@@ -82,7 +84,8 @@ void batch_unref(struct batch *b); /* takes NULL */
  * resemble byte for byte). request lies in pin; a reference to pin is taken on success. Walks the
  * bytes once to validate the whole structure and to count. Fails with -EBADMSG (not OTLP; the
  * sentence names field and byte), -E2BIG (nested deeper than OTLP_DEPTH_LIMIT) or -ENOMEM
- * (retryable). Groups without items are kept: they are what came. */
+ * (retryable). Groups without items are kept: they are what came. Unknown fields are kept from the
+ * group downwards; those beside the groups speak of the request, which ends here. */
 int batch_from_request(enum signal signal, struct rcbuf *pin, struct slice request,
                        struct budget *budget, struct batch **ret, struct error *error);
 
@@ -105,8 +108,8 @@ int batch_read(struct batch *b, struct error *error);
 struct batch *batch_clone(struct batch *b);
 
 /* Moves the groups of from to the end of into (sole owner, same signal) and drops the reference to
- * from, always. No payload is copied. False when there is no memory; then into is unchanged and
- * from is not dropped. */
+ * from. Nothing is copied, unless from is shared: then what is decoded of it is. False when there
+ * is no memory; then into is unchanged and from is not dropped. */
 bool batch_merge(struct batch *into, struct batch *from);
 
 enum batch_sizer { BATCH_REQUESTS, BATCH_ITEMS, BATCH_BYTES };
@@ -119,7 +122,8 @@ size_t batch_size(const struct batch *b, enum batch_sizer sizer); /* REQUESTS: 1
 /* Cuts so that *ret_head holds as much as fits in limit (at least one item) and *b the rest. Cuts
  * between groups where it can, inside a group only when that group alone is larger than limit. *b
  * must be larger than limit; it is replaced when shared. A single item larger than limit bytes
- * becomes a head of its own. On failure nothing changed: -ENOMEM, -EBADMSG. */
+ * becomes a head of its own; *b is empty when that item was all. On failure nothing changed:
+ * -ENOMEM, -EBADMSG. */
 int batch_split(struct batch **b, enum batch_sizer sizer, size_t limit, struct batch **ret_head,
                 struct error *error);
 

@@ -58,6 +58,9 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 /* Spans, data points or log records of a decoded group. */
 size_t otlp_count(enum signal signal, const ProtobufCMessage *group);
 
+/* A copy that shares nothing with message but the bytes that lie in keep. NULL: no memory. */
+void *otlp_copy(const ProtobufCMessage *message, struct slice keep, struct arena *arena);
+
 /* Exact size of the encoded message in bytes. */
 size_t otlp_size(const ProtobufCMessage *message);
 
