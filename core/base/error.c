@@ -5,10 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Puts the dots where a character begins, so that what is left stays UTF-8. */
 static void mark_cut(char *message, size_t size, int wanted)
 {
-	if (wanted >= (int)size)
-		memcpy(message + size - 4, "...", 4);
+	size_t at = size - 4;
+
+	if (wanted < (int)size)
+		return;
+	while (at > 0 && ((unsigned char)message[at] & 0xc0) == 0x80)
+		at--;
+	memcpy(message + at, "...", 4);
 }
 
 __attribute__((format(printf, 4, 0))) static int

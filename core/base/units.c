@@ -51,10 +51,13 @@ static bool is_digit(const uint8_t *p, const uint8_t *end)
 
 int duration_parse(struct slice text, int64_t *ret_ns)
 {
-	const uint8_t *p = text.data, *end = p + text.len;
+	const uint8_t *p = text.data, *end;
 	bool negative = false;
 	uint64_t total = 0;
 
+	if (!text.len)
+		return -EINVAL;
+	end = p + text.len;
 	if (p < end && (*p == '-' || *p == '+'))
 		negative = *p++ == '-';
 	if (end - p == 1 && *p == '0') {
@@ -82,10 +85,11 @@ int duration_parse(struct slice text, int64_t *ret_ns)
 		if (__builtin_mul_overflow(whole, u->factor, &product) ||
 		    __builtin_add_overflow(product, (uint64_t)(fraction * (double)u->factor + 0.5),
 		                           &added) ||
-		    __builtin_add_overflow(total, added, &total) || total > INT64_MAX)
+		    __builtin_add_overflow(total, added, &total) ||
+		    total > (uint64_t)INT64_MAX + negative)
 			return -ERANGE;
 	}
-	*ret_ns = negative ? -(int64_t)total : (int64_t)total;
+	*ret_ns = negative ? (int64_t)(0 - total) : (int64_t)total;
 	return 0;
 }
 
@@ -141,10 +145,13 @@ static void format_significant(struct buffer *out, double v)
 
 void duration_format_short(struct buffer *out, double seconds)
 {
+	const char *sign = seconds < 0 ? "-" : "";
 	double a = fabs(seconds);
 
 	if (a == 0) {
 		buffer_append_string(out, "0s");
+	} else if (!isfinite(a)) {
+		buffer_printf(out, "%fs", seconds);
 	} else if (a < 999.5e-9) {
 		buffer_printf(out, "%.0fns", seconds * 1e9);
 	} else if (a < 999.5e-6) {
@@ -156,21 +163,20 @@ void duration_format_short(struct buffer *out, double seconds)
 	} else if (a < 59.95) {
 		format_significant(out, seconds);
 		buffer_append_byte(out, 's');
-	} else if (a < 3600) {
-		buffer_printf(out, "%dm%02ds", (int)(seconds / 60), (int)fmod(a, 60));
+	} else if (a = round(a), a < 3600) {
+		buffer_printf(out, "%s%dm%02ds", sign, (int)(a / 60), (int)fmod(a, 60));
 	} else {
-		buffer_printf(out, "%.0fh%02dm", floor(a / 3600) * (seconds < 0 ? -1 : 1),
-		              (int)fmod(a / 60, 60));
+		buffer_printf(out, "%s%.0fh%02dm", sign, floor(a / 3600), (int)fmod(a / 60, 60));
 	}
 }
 
 int size_parse(struct slice text, uint64_t *ret_bytes)
 {
-	const uint8_t *p = text.data, *end = p + text.len;
+	const uint8_t *p = text.data, *end;
 	const struct unit *u;
 	uint64_t value = 0;
 
-	if (!is_digit(p, end))
+	if (!text.len || !is_digit(p, end = p + text.len))
 		return -EINVAL;
 	for (; is_digit(p, end); p++)
 		if (__builtin_mul_overflow(value, 10, &value) ||

@@ -11,9 +11,9 @@ struct loop {
 	struct loop_message *first, **last; /* guarded by mutex */
 };
 
-static void on_wake(uv_async_t *handle)
+/* False when there was none. */
+static bool deliver_messages(struct loop *l)
 {
-	struct loop *l = handle->data;
 	struct loop_message *m;
 
 	uv_mutex_lock(&l->mutex);
@@ -21,11 +21,19 @@ static void on_wake(uv_async_t *handle)
 	l->first = NULL;
 	l->last = &l->first;
 	uv_mutex_unlock(&l->mutex);
+	if (!m)
+		return false;
 	while (m) {
 		struct loop_message *next = m->next;
 		m->deliver(m);
 		m = next;
 	}
+	return true;
+}
+
+static void on_wake(uv_async_t *handle)
+{
+	deliver_messages(handle->data);
 }
 
 int loop_new(struct loop **ret, struct error *error)
@@ -62,12 +70,16 @@ no_loop:
 
 void loop_run(struct loop *l)
 {
-	uv_run(&l->uv, UV_RUN_DEFAULT);
+	/* Waiting for messages does not keep libuv running, but those that have come are delivered.
+	 */
+	do
+		uv_run(&l->uv, UV_RUN_DEFAULT);
+	while (deliver_messages(l));
 }
 
 bool loop_run_once(struct loop *l)
 {
-	return uv_run(&l->uv, UV_RUN_ONCE) != 0;
+	return uv_run(&l->uv, UV_RUN_ONCE) != 0 || deliver_messages(l);
 }
 
 void loop_free(struct loop *l)

@@ -47,7 +47,8 @@ static uint64_t to_ms(uint64_t ns)
 void timer_start(struct timer *t, uint64_t delay_ns, uint64_t repeat_ns)
 {
 	uv_update_time(t->uv.loop);
-	uv_timer_start(&t->uv, on_timer, to_ms(delay_ns), to_ms(repeat_ns));
+	/* The loop's clock is cut to whole milliseconds: one more, or the first call came early. */
+	uv_timer_start(&t->uv, on_timer, to_ms(delay_ns) + (delay_ns != 0), to_ms(repeat_ns));
 }
 
 void timer_stop(struct timer *t)
