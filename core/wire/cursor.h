@@ -77,7 +77,9 @@ struct cursor_field {
 
 static inline struct cursor cursor_of(struct slice bytes)
 {
-	return (struct cursor){.at = bytes.data, .end = bytes.data + bytes.len};
+	/* No sum with NULL, which is how no bytes may come. */
+	return (struct cursor){.at = bytes.data,
+	                       .end = bytes.len ? bytes.data + bytes.len : bytes.data};
 }
 
 /* The next field. False at the end and after an error. */

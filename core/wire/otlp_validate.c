@@ -151,7 +151,6 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
                   struct error *error)
 {
 	const ProtobufCMessageDescriptor *type = otlp_request_descriptor(signal);
-	const uint8_t *end = request.data + request.len;
 	struct cursor c = cursor_of(request);
 	struct cursor_field f;
 	struct validator v = {0};
@@ -173,7 +172,7 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 	if (!c.error)
 		return 0;
 	/* Where and why, said by the general way. */
-	validate_message(&v, type, c.at, end, 1);
+	validate_message(&v, type, c.at, c.end, 1);
 	return otlp_fault_report(&v.fault, request.data, error);
 }
 
