@@ -69,6 +69,8 @@ static int find_all(struct walk *w)
 		snprintf(path, sizeof path, "%ld/ns/net", pid);
 		if (fstatat(dirfd(proc), path, &s, 0) == 0)
 			r = remember(w, &s, pid);
+		else if (errno == EACCES || errno == EPERM)
+			w->counts.hidden++;
 	}
 	closedir(proc);
 	return r;

@@ -13,13 +13,14 @@
 struct netns_counts {
 	uint64_t seen;   /* namespaces with a process, the caller's own included */
 	uint64_t failed; /* of these, could not be entered, or visit failed there */
+	uint64_t hidden; /* processes whose namespace may not be asked for: CAP_SYS_PTRACE is
+	                    missing */
 	int first_error; /* negative errno of the first that failed; 0 when none did */
 };
 
 /* Calls visit once in each namespace: in the caller's own on the calling thread, then in the others
  * on another one, never two at a time, and returns when all are done. visit returns 0 or a negative
- * errno. A namespace whose last process has gone meanwhile is passed over. Namespaces of processes
- * that may not be looked at (CAP_SYS_PTRACE is missing) are not seen at all. Returns 0, or a
+ * errno. A namespace whose last process has gone meanwhile is passed over. Returns 0, or a
  * negative errno when the processes cannot be listed or there is no memory; the own namespace has
  * been visited even then. */
 int netns_each(int (*visit)(void *arg, uint64_t inode), void *arg, struct netns_counts *ret);

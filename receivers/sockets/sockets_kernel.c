@@ -20,6 +20,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,7 @@ struct sockets_kernel {
 	void (*on_record)(void *arg, const struct sockets_record *record);
 	void *on_record_arg;
 	_Atomic uint64_t namespaces, namespaces_failed;
+	bool warned;
 };
 
 static int refused(struct error *error, int r, const char *what, const struct kernel_log *said)
@@ -142,9 +145,30 @@ static int on_namespace(void *arg, uint64_t inode)
 	int r = iterate(v->k->skeleton->links.sockets_walk, v->records);
 
 	if (r < 0)
-		log_debug(&v->k->log, "cannot read the sockets of network namespace %llu: %s",
-		          (unsigned long long)inode, strerror(-r));
+		log_debug(&v->k->log,
+		          "cannot read the sockets of network namespace %" PRIu64 ": %s", inode,
+		          strerror(-r));
 	return r;
+}
+
+/* Once: it is a matter of rights, which do not change. */
+static void namespaces_warn(struct sockets_kernel *k, const struct netns_counts *counts)
+{
+	struct capability_sets sets = {0};
+	bool hidden;
+
+	if (k->warned)
+		return;
+	capability_read(&sets);
+	hidden = counts->hidden && !capability_has(sets.effective, CAP_SYS_PTRACE);
+	if (counts->first_error != -EPERM && !hidden)
+		return;
+	k->warned = true;
+	log_warn(&k->log,
+	         "%" PRIu64 " network namespaces may not be entered and %" PRIu64
+	         " processes may not be looked at: connections there are reported when they close, "
+	         "but not while they are open; give the service CAP_SYS_ADMIN and CAP_SYS_PTRACE",
+	         counts->failed, counts->hidden);
 }
 
 static int walk(struct sockets_kernel *k, enum sockets_walk_mode mode, struct buffer *records,
@@ -158,12 +182,7 @@ static int walk(struct sockets_kernel *k, enum sockets_walk_mode mode, struct bu
 	r = netns_each(on_namespace, &visit, &counts);
 	atomic_store(&k->namespaces, counts.seen);
 	atomic_store(&k->namespaces_failed, counts.failed);
-	if (counts.first_error == -EPERM)
-		log_warn(&k->log,
-		         "%llu of %llu network namespaces cannot be entered: connections there are "
-		         "reported when they close, but not while they are open; give the service "
-		         "CAP_SYS_ADMIN to see them",
-		         (unsigned long long)counts.failed, (unsigned long long)counts.seen);
+	namespaces_warn(k, &counts);
 	if (records && records->failed)
 		return error_no_memory(error);
 	if (r < 0)
