@@ -227,23 +227,24 @@ static int cookie_compare(const void *a, const void *b)
  * less those that closed while it ran. */
 static void recount(struct sockets *s)
 {
-	uint64_t *closed = (uint64_t *)s->closed.data, now = loop_now_ns(s->component.host->loop);
-	size_t n = s->closed.len / sizeof *closed;
-	const struct sockets_record *r = (const struct sockets_record *)s->walked.data,
-				    *end = r + s->walked.len / sizeof *r;
+	const struct sockets_record *r = (const struct sockets_record *)s->walked.data;
+	size_t n = s->walked.len / sizeof *r, n_closed = s->closed.len / sizeof(uint64_t);
+	uint64_t now = loop_now_ns(s->component.host->loop);
 
 	if (s->closed.failed || s->walked.failed)
 		return; /* the next walk tries again */
-	qsort(closed, n, sizeof *closed, cookie_compare);
+	if (n_closed)
+		qsort(s->closed.data, n_closed, sizeof(uint64_t), cookie_compare);
 	series_table_recount(&s->series);
 	owners_recount(&s->owners);
-	for (; r < end; r++) {
+	for (size_t i = 0; i < n; i++) {
 		struct series_resource *resource;
 
-		if (bsearch(&r->cookie, closed, n, sizeof *closed, cookie_compare))
+		if (n_closed && bsearch(&r[i].cookie, s->closed.data, n_closed, sizeof(uint64_t),
+		                        cookie_compare))
 			continue;
-		resource = owners_recount_seen(&s->owners, r, now);
-		series_table_recount_seen(&s->series, resource, r);
+		resource = owners_recount_seen(&s->owners, &r[i], now);
+		series_table_recount_seen(&s->series, resource, &r[i]);
 		series_resource_unref(resource);
 	}
 	owners_recount_end(&s->owners);
@@ -253,11 +254,11 @@ static void recount(struct sockets *s)
 
 static void take_all(struct sockets *s, const struct buffer *records)
 {
-	const struct sockets_record *r = (const struct sockets_record *)records->data,
-				    *end = r + records->len / sizeof *r;
+	const struct sockets_record *r = (const struct sockets_record *)records->data;
+	size_t n = records->len / sizeof *r;
 
-	for (; r < end; r++)
-		record_take(s, r);
+	for (size_t i = 0; i < n; i++)
+		record_take(s, &r[i]);
 }
 
 static void report_walk(struct sockets *s)
