@@ -25,8 +25,9 @@ static int no_memory(struct shape *s)
 	return -ENOMEM;
 }
 
-static void refuse_key(struct shape *s, const struct node_entry *entry, const char *path,
-                       const char *const *known)
+/* Returns the known key that was probably meant, or NULL. */
+static const char *refuse_key(struct shape *s, const struct node_entry *entry, const char *path,
+                              const char *const *known)
 {
 	struct suggestion nearest;
 	char text[SUGGESTION_TEXT_MAX];
@@ -35,6 +36,7 @@ static void refuse_key(struct shape *s, const struct node_entry *entry, const ch
 	suggestion_consider_all(&nearest, known);
 	diagnostics_error(s->diagnostics, entry->key_at, path, "has invalid keys: %s%s", entry->key,
 	                  suggestion_text(&nearest, text));
+	return nearest.best;
 }
 
 /* A map's entries may be walked: it is one, or there is nothing to walk. */
@@ -218,7 +220,7 @@ static int read_pipeline(struct shape *s, const struct node *body, struct docume
 		while (keys[k] && strcmp(keys[k], entry->key) != 0)
 			k++;
 		if (!keys[k])
-			refuse_key(s, entry, p->path, keys);
+			(void)refuse_key(s, entry, p->path, keys);
 		else if (read_references(s, entry, p->path, lists[k]) < 0)
 			return -ENOMEM;
 	}
@@ -326,7 +328,7 @@ static int read_service(struct shape *s, const struct node_entry *service)
 		         strcmp(entry->key, "shutdown_timeout") == 0)
 			settings->entries[settings->count++] = *entry;
 		else
-			refuse_key(s, entry, "service", keys);
+			(void)refuse_key(s, entry, "service", keys);
 		if (r < 0)
 			return r;
 	}
@@ -353,6 +355,18 @@ static void refuse_ambiguous_ids(struct shape *s)
 		}
 }
 
+/* What a mistyped section should have held is not missed a second time. */
+static void expect_nothing_of(struct document *document, const char *section)
+{
+	if (!section)
+		return;
+	for (size_t i = 0; section_names[i]; i++)
+		if (strcmp(section, section_names[i]) == 0)
+			document->sections[i].broken = true;
+	if (strcmp(section, "service") == 0)
+		document->pipelines_broken = true;
+}
+
 int document_read(struct document *document, struct diagnostics *diagnostics)
 {
 	static const char *const keys[] = {"receivers",  "processors", "exporters", "connectors",
@@ -371,7 +385,7 @@ int document_read(struct document *document, struct diagnostics *diagnostics)
 		else if (section == SECTION_COUNT)
 			r = read_service(&s, entry);
 		else
-			refuse_key(&s, entry, NULL, keys);
+			expect_nothing_of(document, refuse_key(&s, entry, NULL, keys));
 		if (r < 0)
 			return r;
 	}

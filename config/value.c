@@ -182,33 +182,45 @@ static int set_float(struct walk *w, const struct option *option, double *field,
 	return 0;
 }
 
+/* The Collector reads a bare number as nanoseconds, which nobody means: it is said aloud. */
+static int read_nanoseconds(struct walk *w, const struct option *option, const struct node *node,
+                            const struct path *path, int64_t *ret)
+{
+	char text[SHOWN_MAX + 8], where[PATH_TEXT_MAX], read_as[48];
+	uint64_t magnitude;
+	bool negative;
+
+	if (node_int(node, &negative, &magnitude) < 0 || magnitude > INT64_MAX)
+		return value_refuse(w, option, node, path, "is out of range: %s",
+		                    shown(option, node, text));
+	*ret = (int64_t)(negative ? 0 - magnitude : magnitude);
+	print_bound(option, (double)*ret, read_as);
+	if (*ret > 0)
+		diagnostics_warn(w->diagnostics, node->at, path_text(path, where),
+		                 "'%s' has no unit and is read as nanoseconds: %s; write a unit, "
+		                 "such as 5s",
+		                 option->name, read_as);
+	return 0;
+}
+
 static int set_duration(struct walk *w, const struct option *option, uint64_t *field,
                         const struct node *node, const struct path *path)
 {
-	char text[SHOWN_MAX + 8], where[PATH_TEXT_MAX];
-	uint64_t magnitude;
-	bool negative;
+	const char *written = string_of(node);
+	char text[SHOWN_MAX + 8];
 	int64_t ns;
 
 	if (is_type(node, SCALAR_INT)) {
-		if (node_int(node, &negative, &magnitude) < 0 || magnitude > INT64_MAX)
-			return value_refuse(w, option, node, path, "is out of range: %s",
-			                    shown(option, node, text));
-		ns = (int64_t)(negative ? 0 - magnitude : magnitude);
-		if (ns > 0)
-			diagnostics_warn(w->diagnostics, node->at, path_text(path, where),
-			                 "'%s' has no unit and is read as %" PRId64
-			                 " nanoseconds; write for instance %" PRId64 "s",
-			                 option->name, ns, ns);
-	} else if (!string_of(node)) {
+		if (read_nanoseconds(w, option, node, path, &ns) < 0)
+			return -EINVAL;
+	} else if (!written) {
 		return refuse_type(w, option, node, path, "time.Duration",
 		                   "; write a number with a unit, such as 5s");
-	} else if (duration_parse(slice_from_string(string_of(node)), &ns) < 0) {
+	} else if (duration_parse(slice_from_string(written), &ns) < 0) {
 		return value_refuse(w, option, node, path,
-		                    "%s %s; write numbers with units (ns, us, ms, s, m, h), such "
-		                    "as 1h30m",
-		                    *number_hint(node) ? "time: missing unit in duration"
-		                                       : "time: invalid duration",
+		                    "is not a duration: time: %s duration %s; write numbers with "
+		                    "units (ns, us, ms, s, m, h), such as 1h30m",
+		                    *number_hint(node) ? "missing unit in" : "invalid",
 		                    shown(option, node, text));
 	}
 	if (ns < 0)
@@ -281,7 +293,7 @@ static int set_endpoint(struct walk *w, const struct option *option, struct endp
 	if (!*text)
 		*field = (struct endpoint){0};
 	else if (endpoint_parse(text, field, &error) < 0)
-		return value_refuse(w, option, node, path, "is not an endpoint: %s", error.message);
+		return value_refuse(w, option, node, path, "cannot be used: %s", error.message);
 	return 0;
 }
 

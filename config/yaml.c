@@ -380,30 +380,31 @@ static int on_event(struct reader *r, const yaml_event_t *e)
 	}
 }
 
-/* libyaml's own complaint, with the two mistakes people make most explained. */
+/* libyaml's own complaint, with the mistakes people make most explained. */
 static int report_syntax(struct reader *r, struct slice text)
 {
 	const yaml_parser_t *p = &r->parser;
+	const char *problem = p->problem ? p->problem : "error", *hint = "";
 	struct position at = position_of(r, p->problem_mark);
-	const char *hint = "";
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return no_memory(r);
-	if (p->error == YAML_READER_ERROR) {
-		size_t line = 1;
+	if (p->error == YAML_READER_ERROR) { /* has an offset, but no mark */
+		at = (struct position){r->name, 1, 1};
 		for (size_t i = 0; i < text.len && i < p->problem_offset; i++)
-			line += text.data[i] == '\n';
-		at = (struct position){r->name, (unsigned)line, 1};
+			at.line += text.data[i] == '\n';
+	} else if (p->context && strstr(problem, "unexpected end of stream")) {
+		return REFUSE(r, position_of(r, p->context_mark),
+		              "is not valid YAML: %s %s; its end is missing", problem, p->context);
 	} else if (p->problem_mark.index < text.len && text.data[p->problem_mark.index] == '\t') {
 		hint = "; indent with spaces, not with tabs";
-	} else if (p->problem && strstr(p->problem, "mapping values are not allowed")) {
+	} else if (strstr(problem, "mapping values are not allowed")) {
 		hint = "; check the indentation, and put text that holds \": \" in quotes";
 	}
-	if (p->context)
-		return REFUSE(r, at, "is not valid YAML: %s %s that begins in line %u%s",
-		              p->problem ? p->problem : "error", p->context,
-		              (unsigned)p->context_mark.line + 1, hint);
-	return REFUSE(r, at, "is not valid YAML: %s%s", p->problem ? p->problem : "error", hint);
+	if (p->context && p->context_mark.line != p->problem_mark.line)
+		return REFUSE(r, at, "is not valid YAML: %s %s that begins in line %u%s", problem,
+		              p->context, (unsigned)p->context_mark.line + 1, hint);
+	return REFUSE(r, at, "is not valid YAML: %s%s", problem, hint);
 }
 
 static int read_events(struct reader *r, struct slice text)

@@ -32,8 +32,11 @@ static void refuse_dangling(struct planner *p, enum component_kind kind,
 				         section_name((enum section)s));
 			continue;
 		}
+		if (section->broken)
+			return; /* perhaps it stands there, and the mistake was reported */
 		for (size_t i = 0; i < section->count; i++)
-			suggestion_consider(&nearest, section->items[i].id);
+			if (p->plan->components[p->first[s] + i].type)
+				suggestion_consider(&nearest, section->items[i].id);
 	}
 	diagnostics_error(p->diagnostics, reference->at, path,
 	                  "references %s \"%s\" which is not configured%s",
