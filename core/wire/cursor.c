@@ -45,26 +45,6 @@ const uint8_t *cursor_length_long(const uint8_t *at, const uint8_t *end, size_t 
 	return at;
 }
 
-const uint8_t *cursor_skip(const uint8_t *at, const uint8_t *end, uint32_t tag)
-{
-	uint64_t value;
-	size_t length;
-
-	switch (tag & 7) {
-	case WIRE_VARINT:
-		return cursor_varint(at, end, &value);
-	case WIRE_FIXED64:
-		return end - at < 8 ? NULL : at + 8;
-	case WIRE_LENGTH:
-		at = cursor_length(at, end, &length);
-		return at ? at + length : NULL;
-	case WIRE_FIXED32:
-		return end - at < 4 ? NULL : at + 4;
-	default:
-		return NULL;
-	}
-}
-
 bool cursor_next(struct cursor *c, struct cursor_field *ret)
 {
 	const uint8_t *value, *after;

@@ -61,7 +61,25 @@ static inline size_t cursor_varint_size(uint64_t value)
 }
 
 /* The byte after the value of a field whose tag stands before at, or NULL. */
-const uint8_t *cursor_skip(const uint8_t *at, const uint8_t *end, uint32_t tag);
+static inline const uint8_t *cursor_skip(const uint8_t *at, const uint8_t *end, uint32_t tag)
+{
+	uint64_t value;
+	size_t length;
+
+	switch (tag & 7) {
+	case WIRE_VARINT:
+		return cursor_varint(at, end, &value);
+	case WIRE_FIXED64:
+		return end - at < 8 ? NULL : at + 8;
+	case WIRE_LENGTH:
+		at = cursor_length(at, end, &length);
+		return at ? at + length : NULL;
+	case WIRE_FIXED32:
+		return end - at < 4 ? NULL : at + 4;
+	default:
+		return NULL;
+	}
+}
 
 struct cursor {
 	const uint8_t *at, *end;

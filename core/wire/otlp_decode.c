@@ -267,80 +267,46 @@ static size_t run_length(const uint8_t *at, const uint8_t *end, uint32_t tag)
 	return n;
 }
 
-/* The usual attribute (a key, then a value that is a string, an integer, a bool or a double) is
- * most of all telemetry: both structs in one piece, no loop over fields. Returns NULL without a
- * fault for every other shape, which the general way then takes. */
-static Otlp__KeyValue *decode_usual_attribute(struct decoder *d, const uint8_t *at,
-                                              const uint8_t *end)
+/* Both structs of an attribute of the usual shape in one piece. NULL: no memory. */
+static ProtobufCMessage *make_attribute(struct decoder *d, const struct otlp_attribute *attribute)
 {
 	struct {
 		Otlp__KeyValue pair;
 		Otlp__AnyValue value;
-	} * made;
-	Otlp__AnyValue value = {.base.descriptor = &otlp__any_value__descriptor};
-	const uint8_t *key;
-	size_t key_length, length;
+	} *made = arena_alloc(d->arena, sizeof *made);
+	Otlp__AnyValue *value;
 
-	if (at == end || *at != (1 << 3 | WIRE_LENGTH))
-		return NULL;
-	key = cursor_length(at + 1, end, &key_length);
-	if (!key || key + key_length == end || key[key_length] != (2 << 3 | WIRE_LENGTH))
-		return NULL;
-	at = cursor_length(key + key_length + 1, end, &length);
-	if (!at || length < 2 || at + length != end)
-		return NULL;
-	switch (*at++) {
-	case OTLP__ANY_VALUE__VALUE_STRING_VALUE << 3 | WIRE_LENGTH:
-		value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-		at = cursor_length(at, end, &value.string_value.len);
-		value.string_value.data = (uint8_t *)at;
-		if (!at || at + value.string_value.len != end)
-			return NULL;
-		break;
-	case OTLP__ANY_VALUE__VALUE_INT_VALUE << 3 | WIRE_VARINT:
-		value.value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
-		if (cursor_varint(at, end, (uint64_t *)&value.int_value) != end)
-			return NULL;
-		break;
-	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE << 3 | WIRE_VARINT:
-		value.value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
-		value.bool_value = *at != 0;
-		if (*at >= 0x80 || at + 1 != end)
-			return NULL;
-		break;
-	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE << 3 | WIRE_FIXED64:
-		value.value_case = OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE;
-		if (end - at != 8)
-			return NULL;
-		memcpy(&value.double_value, at, 8);
-		break;
-	default:
-		return NULL;
-	}
-	made = arena_alloc(d->arena, sizeof *made);
 	if (!made) {
 		no_memory(d);
 		return NULL;
 	}
+	value = &made->value;
 	made->pair.base.descriptor = &otlp__key_value__descriptor;
-	made->pair.key = (ProtobufCBinaryData){.len = key_length, .data = (uint8_t *)key};
-	made->pair.value = &made->value;
-	made->value = value;
-	return &made->pair;
+	made->pair.key = (ProtobufCBinaryData){.len = attribute->key.len,
+	                                       .data = (uint8_t *)attribute->key.data};
+	made->pair.value = value;
+	value->base.descriptor = &otlp__any_value__descriptor;
+	value->value_case = attribute->kind;
+	if (attribute->kind == OTLP__ANY_VALUE__VALUE_STRING_VALUE)
+		value->string_value =
+			(ProtobufCBinaryData){.len = attribute->string.len,
+		                              .data = (uint8_t *)attribute->string.data};
+	else if (attribute->kind == OTLP__ANY_VALUE__VALUE_BOOL_VALUE)
+		value->bool_value = attribute->number != 0;
+	else
+		value->int_value = (int64_t)attribute->number; /* or the double beside it */
+	return &made->pair.base;
 }
 
 static ProtobufCMessage *decode_element(struct decoder *d, const ProtobufCMessageDescriptor *type,
                                         const uint8_t *at, const uint8_t *end, unsigned depth)
 {
+	struct otlp_attribute attribute;
 	ProtobufCMessage *m;
 
-	if (type == &otlp__key_value__descriptor && depth < OTLP_DEPTH_LIMIT) {
-		Otlp__KeyValue *pair = decode_usual_attribute(d, at, end);
-		if (pair)
-			return &pair->base;
-		if (d->fault.code)
-			return NULL;
-	}
+	if (type == &otlp__key_value__descriptor && depth < OTLP_DEPTH_LIMIT &&
+	    otlp_attribute_read(at, (size_t)(end - at), &attribute))
+		return make_attribute(d, &attribute);
 	m = message_new(d, type);
 	if (!m) {
 		no_memory(d);

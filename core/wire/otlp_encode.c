@@ -9,7 +9,11 @@
 
 #include <stdlib.h>
 
-enum { FIRST_ROOM = 512, VARINT_LARGEST = 10 };
+enum {
+	FIRST_ROOM = 512,
+	VARINT_LARGEST = 10,
+	ATTRIBUTE_REST = 64, /* all of an attribute but key and string: three tags, four varints */
+};
 
 /* A block of memory whose bytes from at to end are written. NULL at: an allocation failed. */
 struct writer {
@@ -50,22 +54,33 @@ static inline bool has_room(struct writer *w, size_t n)
 	return (size_t)(w->at - w->start) >= n || make_room(w, n);
 }
 
+/* Writes below at, where there is room, and returns where it begins. */
+static inline uint8_t *varint_before(uint8_t *at, uint64_t value)
+{
+	uint8_t *start;
+
+	if (value < 0x80) {
+		*--at = (uint8_t)value;
+		return at;
+	}
+	start = at -= cursor_varint_size(value);
+	for (; value >= 0x80; value >>= 7)
+		*at++ = (uint8_t)(value | 0x80);
+	*at = (uint8_t)value;
+	return start;
+}
+
+static inline uint8_t *bytes_before(uint8_t *at, ProtobufCBinaryData bytes)
+{
+	if (bytes.len)
+		memcpy(at - bytes.len, bytes.data, bytes.len);
+	return at - bytes.len;
+}
+
 static inline void put_varint(struct writer *w, uint64_t value)
 {
-	uint8_t *at;
-
-	if (!has_room(w, VARINT_LARGEST))
-		return;
-	if (value < 0x80) {
-		*--w->at = (uint8_t)value;
-		return;
-	}
-	at = w->at -= cursor_varint_size(value);
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
-	}
-	*at = (uint8_t)value;
+	if (has_room(w, VARINT_LARGEST))
+		w->at = varint_before(w->at, value);
 }
 
 static inline void put_bytes(struct writer *w, const void *data, size_t len)
@@ -101,6 +116,56 @@ static void put_number(struct writer *w, ProtobufCType type, const void *member)
 	}
 }
 
+/* An attribute whose value is a string, a bool, an integer or a double, which most are: one look
+ * for room, no loop over fields. False: it is none of those, and nothing was written. */
+static bool put_attribute(struct writer *w, const Otlp__KeyValue *pair)
+{
+	const Otlp__AnyValue *value = pair->value;
+	uint8_t *at, *end;
+
+	if (!value || value->base.n_unknown_fields || pair->base.n_unknown_fields)
+		return false;
+	switch (value->value_case) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE:
+		if (!has_room(w, ATTRIBUTE_REST + pair->key.len + value->string_value.len))
+			return true;
+		end = w->at;
+		at = bytes_before(end, value->string_value);
+		at = varint_before(at, value->string_value.len);
+		*--at = OTLP__ANY_VALUE__VALUE_STRING_VALUE << 3 | WIRE_LENGTH;
+		break;
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
+		if (!has_room(w, ATTRIBUTE_REST + pair->key.len))
+			return true;
+		end = w->at;
+		at = varint_before(end, value->value_case == OTLP__ANY_VALUE__VALUE_INT_VALUE
+		                                ? (uint64_t)value->int_value
+		                                : value->bool_value != 0);
+		*--at = (uint8_t)(value->value_case << 3 | WIRE_VARINT);
+		break;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		if (!has_room(w, ATTRIBUTE_REST + pair->key.len))
+			return true;
+		end = w->at;
+		at = end - 8;
+		memcpy(at, &value->double_value, 8);
+		*--at = OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE << 3 | WIRE_FIXED64;
+		break;
+	default:
+		return false;
+	}
+	at = varint_before(at, (size_t)(end - at));
+	*--at = 2 << 3 | WIRE_LENGTH;
+	if (pair->key.len) {
+		at = bytes_before(at, pair->key);
+		at = varint_before(at, pair->key.len);
+		*--at = 1 << 3 | WIRE_LENGTH;
+	}
+	w->at = at;
+	return true;
+}
+
 static void put_message(struct writer *w, const ProtobufCMessage *m);
 
 /* One value with its tag. */
@@ -117,7 +182,8 @@ static void put_value(struct writer *w, const ProtobufCFieldDescriptor *field, c
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:
 		message = *(const ProtobufCMessage *const *)member;
-		if (message)
+		if (message && !(field->descriptor == &otlp__key_value__descriptor &&
+		                 put_attribute(w, (const Otlp__KeyValue *)message)))
 			put_message(w, message);
 		put_varint(w, written(w) - before);
 		break;

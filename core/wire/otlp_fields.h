@@ -59,6 +59,46 @@ static inline const ProtobufCFieldDescriptor *otlp_field(const ProtobufCMessageD
 	return i > 0 && fields[i - 1].id == number ? &fields[i - 1] : NULL;
 }
 
+/* Most of all telemetry is attributes of one shape: a key, then a value that is a string, a bool,
+ * an integer or a double, every length in one byte. */
+struct otlp_attribute {
+	struct slice key;
+	Otlp__AnyValue__ValueCase kind;
+	struct slice string;
+	uint64_t number; /* int, bool, or the bits of a double */
+};
+
+/* Whether the bytes are one. False says nothing about their validity: the general way decides. */
+static inline bool otlp_attribute_read(const uint8_t *at, size_t length, struct otlp_attribute *ret)
+{
+	const uint8_t *end = at + length, *value;
+
+	if (length < 6 || at[0] != (1 << 3 | WIRE_LENGTH) || at[1] >= 0x80 ||
+	    (size_t)at[1] + 6 > length)
+		return false;
+	ret->key = slice_of(at + 2, at[1]);
+	value = at + 2 + at[1];
+	if (value[0] != (2 << 3 | WIRE_LENGTH) || value[1] >= 0x80 || value[1] != end - value - 2)
+		return false;
+	value += 2;
+	ret->kind = (Otlp__AnyValue__ValueCase)(value[0] >> 3);
+	switch (value[0]) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE << 3 | WIRE_LENGTH:
+		ret->string = slice_of(value + 2, value[1]);
+		return value[1] == end - value - 2;
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE << 3 | WIRE_VARINT:
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE << 3 | WIRE_VARINT:
+		return cursor_varint(value + 1, end, &ret->number) == end;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE << 3 | WIRE_FIXED64:
+		if (end - value != 9)
+			return false;
+		memcpy(&ret->number, value + 1, 8);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static inline bool otlp_is_packable(const ProtobufCFieldDescriptor *field)
 {
 	return otlp_wire_types[field->type] != WIRE_LENGTH;

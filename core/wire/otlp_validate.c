@@ -1,9 +1,9 @@
 /* otlp_validate: the decoder's walk without its allocations.
  *
- * A gateway does this to every byte it forwards and usually nothing else, so the usual attribute (a
- * key, then a value of one of the scalar kinds) is recognised by its shape; every other shape goes
- * the general way. What is counted depends on where the walk is: spans and log records where a
- * scope holds them, data points where a metric's data holds them. */
+ * A gateway does this to every byte it forwards and usually nothing else, so the usual attribute is
+ * recognised by its shape; every other shape goes the general way. What is counted depends on where
+ * the walk is: spans and log records where a scope holds them, data points where a metric's data
+ * holds them. */
 #include "core/wire/otlp_fields.h"
 
 #include <errno.h>
@@ -25,32 +25,16 @@ static bool is_item(const ProtobufCMessageDescriptor *type)
 	       type == &otlp__summary_data_point__descriptor;
 }
 
-/* Whether the bytes are an attribute of a usual shape. False says nothing about their validity. */
-static inline bool is_usual_attribute(const uint8_t *at, const uint8_t *end)
+/* How far a run of usual attributes goes, each a field of this tag; at stands before the first tag.
+ */
+static inline const uint8_t *skip_attributes(const uint8_t *at, const uint8_t *end, uint8_t tag)
 {
-	size_t length;
-	uint64_t value;
+	struct otlp_attribute attribute;
 
-	if (at == end || *at != (1 << 3 | WIRE_LENGTH))
-		return false;
-	at = cursor_length(at + 1, end, &length);
-	if (!at || at + length == end || at[length] != (2 << 3 | WIRE_LENGTH))
-		return false;
-	at = cursor_length(at + length + 1, end, &length);
-	if (!at || length < 2 || at + length != end)
-		return false;
-	switch (*at++) {
-	case OTLP__ANY_VALUE__VALUE_STRING_VALUE << 3 | WIRE_LENGTH:
-		at = cursor_length(at, end, &length);
-		return at && at + length == end;
-	case OTLP__ANY_VALUE__VALUE_INT_VALUE << 3 | WIRE_VARINT:
-	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE << 3 | WIRE_VARINT:
-		return cursor_varint(at, end, &value) == end;
-	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE << 3 | WIRE_FIXED64:
-		return end - at == 8;
-	default:
-		return false;
-	}
+	while (end - at > 2 && at[0] == tag && at[1] < 0x80 && end - at - 2 >= at[1] &&
+	       otlp_attribute_read(at + 2, at[1], &attribute))
+		at += 2 + at[1];
+	return at;
 }
 
 static bool is_packed_list(const ProtobufCFieldDescriptor *field, const uint8_t *at,
@@ -70,21 +54,16 @@ static bool is_packed_list(const ProtobufCFieldDescriptor *field, const uint8_t 
 	}
 }
 
-/* The body of a field of WIRE_LENGTH. */
-static inline bool validate_body(struct validator *v, const ProtobufCMessageDescriptor *type,
-                                 const ProtobufCFieldDescriptor *field, const uint8_t *at,
-                                 const uint8_t *end, unsigned depth)
+/* The body of a field of WIRE_LENGTH that is neither bytes nor a usual attribute. */
+static bool validate_body(struct validator *v, const ProtobufCMessageDescriptor *type,
+                          const ProtobufCFieldDescriptor *field, const uint8_t *at,
+                          const uint8_t *end, unsigned depth)
 {
-	const ProtobufCMessageDescriptor *inner = field->descriptor;
-
-	if (field->type == PROTOBUF_C_TYPE_BYTES)
-		return true;
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-		if (inner == &otlp__key_value__descriptor && depth + 2 <= OTLP_DEPTH_LIMIT &&
-		    is_usual_attribute(at, end))
+		v->items += field->label == PROTOBUF_C_LABEL_REPEATED && is_item(field->descriptor);
+		if (at == end && depth < OTLP_DEPTH_LIMIT)
 			return true;
-		v->items += field->label == PROTOBUF_C_LABEL_REPEATED && is_item(inner);
-		return validate_message(v, inner, at, end, depth + 1);
+		return validate_message(v, field->descriptor, at, end, depth + 1);
 	}
 	if (field->label != PROTOBUF_C_LABEL_REPEATED)
 		return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, field->id, at);
@@ -111,6 +90,8 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
                              const uint8_t *at, const uint8_t *end, unsigned depth)
 {
 	struct chosen chosen = {.items_before = v->items};
+	const ProtobufCFieldDescriptor *field = NULL;
+	uint32_t number = 0; /* that field is of */
 
 	if (depth > OTLP_DEPTH_LIMIT) {
 		otlp_fault_set(&v->fault, OTLP_FAULT_DEPTH, type, 0, at);
@@ -118,7 +99,6 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
 		return false;
 	}
 	while (at < end) {
-		const ProtobufCFieldDescriptor *field;
 		const uint8_t *value, *body;
 		uint32_t tag;
 		size_t length;
@@ -126,19 +106,34 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
 		value = cursor_tag(at, end, &tag);
 		if (!value)
 			return otlp_fault_set(&v->fault, OTLP_FAULT_TAG, type, 0, at);
-		field = otlp_field(type, tag >> 3);
-		at = cursor_skip(value, end, tag);
-		if (!at)
-			return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, tag >> 3, value);
-		if (!field)
-			continue;
+		if (tag >> 3 != number) {
+			number = tag >> 3;
+			field = otlp_field(type, number);
+		}
 		if ((tag & 7) != WIRE_LENGTH) {
-			if ((tag & 7) != otlp_wire_types[field->type])
-				return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, field->id,
+			at = cursor_skip(value, end, tag);
+			if (!at)
+				return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, number,
+				                      value);
+			if (field && (tag & 7) != otlp_wire_types[field->type])
+				return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, number,
 				                      value);
 			continue;
 		}
+		if (field && field->descriptor == &otlp__key_value__descriptor &&
+		    depth + 2 <= OTLP_DEPTH_LIMIT && value - at == 1) {
+			const uint8_t *after = skip_attributes(at, end, (uint8_t)tag);
+			if (after != at) {
+				at = after;
+				continue;
+			}
+		}
 		body = cursor_length(value, end, &length);
+		if (!body)
+			return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, number, value);
+		at = body + length;
+		if (!field || field->type == PROTOBUF_C_TYPE_BYTES)
+			continue;
 		if (type == &otlp__metric__descriptor && field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 			chosen_set(&chosen, v, field);
 		if (!validate_body(v, type, field, body, at, depth))

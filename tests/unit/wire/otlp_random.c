@@ -2,7 +2,7 @@
 
 #include "core/wire/cursor.h"
 
-#include <assert.h>
+#include <stdlib.h>
 
 const ProtobufCMessageDescriptor *const otlp_types[] = {
 	&otlp__any_value__descriptor,
@@ -48,9 +48,15 @@ const ProtobufCMessageDescriptor *const otlp_types[] = {
 };
 const size_t otlp_types_count = sizeof otlp_types / sizeof *otlp_types;
 
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
 static void *must(void *p)
 {
-	assert(p);
+	check(p);
 	return p;
 }
 
@@ -201,7 +207,7 @@ struct slice otlp_protobuf_c_pack(struct arena *arena, const ProtobufCMessage *m
 	size_t size = protobuf_c_message_get_packed_size(m);
 	uint8_t *bytes = must(arena_alloc(arena, size + 1));
 
-	assert(protobuf_c_message_pack(m, bytes) == size);
+	check(protobuf_c_message_pack(m, bytes) == size);
 	return slice_of(bytes, size);
 }
 
@@ -288,9 +294,9 @@ struct slice otlp_random_scramble(struct otlp_random *r, const ProtobufCMessageD
 			if ((own + 1) % passes == pass)
 				scramble_field(r, &out, type, &f);
 		}
-		assert(!c.error);
+		check(!c.error);
 	}
-	assert(!out.failed && arena_copy(r->arena, buffer_slice(&out), &copy));
+	check(!out.failed && arena_copy(r->arena, buffer_slice(&out), &copy));
 	buffer_fini(&out);
 	return copy;
 }
