@@ -1,5 +1,7 @@
 #include "exporters/file/file_writer.h"
 
+#include "core/wire/compress.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <zstd.h>
 
 void file_writer_init(struct file_writer *w, const struct file_writer_config *config,
                       const struct logger *log)
@@ -29,8 +30,6 @@ static void close_file(struct file_writer *w)
 void file_writer_fini(struct file_writer *w)
 {
 	close_file(w);
-	ZSTD_freeCCtx(w->zstd);
-	w->zstd = NULL;
 	buffer_fini(&w->scratch);
 }
 
@@ -175,23 +174,6 @@ static int make_ready(struct file_writer *w, uint64_t *ret_size, struct error *e
 
 /* ---- writing */
 
-static int compress(struct file_writer *w, struct slice *payload, struct error *error)
-{
-	size_t n;
-
-	if (!w->zstd && !(w->zstd = ZSTD_createCCtx()))
-		return error_no_memory(error);
-	buffer_clear(&w->scratch);
-	if (!buffer_reserve(&w->scratch, ZSTD_compressBound(payload->len)))
-		return error_no_memory(error);
-	n = ZSTD_compressCCtx(w->zstd, w->scratch.data, w->scratch.capacity, payload->data,
-	                      payload->len, ZSTD_CLEVEL_DEFAULT);
-	if (ZSTD_isError(n))
-		return error_set_retryable(error, -EIO, "zstd: %s", ZSTD_getErrorName(n));
-	*payload = slice_of(w->scratch.data, n);
-	return 0;
-}
-
 static int write_all(int fd, struct iovec *pieces, int n)
 {
 	while (n) {
@@ -249,8 +231,13 @@ int file_writer_append(struct file_writer *w, struct slice payload, struct error
 	uint64_t size, record;
 	int r;
 
-	if (w->config.compressed && (r = compress(w, &payload, error)) < 0)
-		return r;
+	if (w->config.compressed) {
+		buffer_clear(&w->scratch);
+		r = compress_pieces(CODING_ZSTD, &payload, 1, &w->scratch, error);
+		if (r < 0)
+			return r;
+		payload = buffer_slice(&w->scratch);
+	}
 	record = payload.len + (w->config.framed ? 4 : 1);
 	if ((r = make_ready(w, &size, error)) < 0)
 		return r;

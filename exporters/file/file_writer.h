@@ -32,8 +32,6 @@ struct file_writer_config {
 	bool localtime;                 /* of the names of rotated files; otherwise UTC */
 };
 
-struct ZSTD_CCtx_s;
-
 struct file_writer {
 	struct file_writer_config config;
 	const struct logger *log;
@@ -44,8 +42,7 @@ struct file_writer {
 	bool checked;        /* the end of the file was looked at since it was opened */
 	bool dirty;          /* written since the last sync */
 	bool opened_before;
-	struct ZSTD_CCtx_s *zstd;
-	struct buffer scratch;
+	struct buffer scratch; /* the compressed payload */
 	uint64_t bytes, rotations, reopenings;
 };
 
