@@ -26,26 +26,26 @@ bool batcher_is_too_large(const struct batcher *b, const struct request *r)
 	return b->config->max_size && r->size > b->config->max_size && r->batch->items <= 1;
 }
 
+/* Cuts until the front holds items: groups may be empty. */
 static struct request *split(struct batcher *b, uint64_t now_ns, struct request **ret_broken,
                              struct error *error)
 {
-	struct request *head;
-	int r = request_split(b->open, (enum batch_sizer)b->config->sizer, b->config->max_size,
-	                      &head, error);
+	struct request *head = NULL;
+	int r = 0;
 
-	if (r == 0) {
-		if (b->open->first)
-			return head;
-		request_free(b->open);
-		b->open = NULL;
-		return head;
+	while (r == 0 && !head && b->open->batch->items > 1) {
+		r = request_split(b->open, (enum batch_sizer)b->config->sizer, b->config->max_size,
+		                  &head, error);
+		if (r == 0 && !head->first)
+			request_free(TAKE(head));
 	}
-	if (r == -ENOMEM) {
+	if (r == -ENOMEM)
 		b->paused_until = now_ns + NS_PER_S;
-		return NULL;
-	}
-	*ret_broken = TAKE(b->open);
-	return NULL;
+	else if (r < 0)
+		*ret_broken = TAKE(b->open);
+	else if (!b->open->first)
+		request_free(TAKE(b->open));
+	return head;
 }
 
 struct request *batcher_take(struct batcher *b, bool flush, uint64_t now_ns,
