@@ -37,7 +37,7 @@ static void refuses_limits_that_make_no_sense(void **state)
 
 static void refuses_above_the_soft_limit_and_accepts_below_it(void **state)
 {
-	struct result result;
+	struct result *result;
 	struct stage s;
 
 	stage_begin(&s);
@@ -46,19 +46,19 @@ static void refuses_above_the_soft_limit_and_accepts_below_it(void **state)
 	             SIGNAL_TRACES);
 	assert_int_equal(s.budget.limit, 10 << 20);
 
-	stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 3, 0), &result);
-	assert_int_equal(result.outcome.status, OUTCOME_OK);
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 3, 0));
+	assert_int_equal(result->outcome.status, OUTCOME_OK);
 
 	assert_true(budget_take(&s.budget, 7 << 20));
-	stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 4, 0), &result);
-	assert_int_equal(result.outcome.status, OUTCOME_RETRY);
-	assert_int_equal(result.outcome.retry_after_ns, 1000000000);
-	assert_string_equal(result.message, "data refused due to high memory usage");
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 4, 0));
+	assert_int_equal(result->outcome.status, OUTCOME_RETRY);
+	assert_int_equal(result->outcome.retry_after_ns, 1000000000);
+	assert_string_equal(result->message, "data refused due to high memory usage");
 	assert_int_equal(s.n_answered, 1);
 
 	budget_return(&s.budget, 7 << 20);
-	stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 5, 0), &result);
-	assert_int_equal(result.outcome.status, OUTCOME_OK);
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, 5, 0));
+	assert_int_equal(result->outcome.status, OUTCOME_OK);
 	assert_true(stage_figure(&s, "otelcol_processor_memory_limiter_accepted_spans") == 8);
 	assert_true(stage_figure(&s, "otelcol_processor_memory_limiter_refused_spans") == 4);
 	stage_end(&s);
@@ -66,18 +66,18 @@ static void refuses_above_the_soft_limit_and_accepts_below_it(void **state)
 
 static void the_soft_limit_is_four_fifths_when_no_spike_is_given(void **state)
 {
-	struct result result;
+	struct result *result;
 	struct stage s;
 
 	stage_begin(&s);
 	s.answer_at_once = true;
 	stage_create(&s, limiter, "{check_interval: 1s, limit_mib: 10}", SIGNAL_LOGS);
 	assert_true(budget_take(&s.budget, (8 << 20) - 100000));
-	stage_consume(&s, stage_batch(&s, SIGNAL_LOGS, 1, 0), &result);
-	assert_int_equal(result.outcome.status, OUTCOME_OK);
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_LOGS, 1, 0));
+	assert_int_equal(result->outcome.status, OUTCOME_OK);
 	assert_true(budget_take(&s.budget, 100000));
-	stage_consume(&s, stage_batch(&s, SIGNAL_LOGS, 1, 0), &result);
-	assert_int_equal(result.outcome.status, OUTCOME_RETRY);
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_LOGS, 1, 0));
+	assert_int_equal(result->outcome.status, OUTCOME_RETRY);
 	budget_return(&s.budget, 8 << 20);
 	stage_end(&s);
 }

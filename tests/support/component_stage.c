@@ -175,10 +175,13 @@ static void on_result(void *arg, const struct outcome *outcome)
 	r->outcome.message = outcome->message ? r->message : NULL;
 }
 
-void stage_consume(struct stage *s, struct batch *b, struct result *result)
+struct result *stage_consume(struct stage *s, struct batch *b)
 {
-	*result = (struct result){0};
+	struct result *result = arena_alloc(&s->arena, sizeof *result);
+
+	assert_non_null(result);
 	s->component->type->consume(s->component, b, (struct done){.fn = on_result, .arg = result});
+	return result;
 }
 
 static void *item_new(struct arena *a, enum signal signal, int n)

@@ -61,7 +61,8 @@ struct result {
 	struct outcome outcome;
 	char message[256];
 };
-void stage_consume(struct stage *s, struct batch *b, struct result *result);
+/* The result belongs to the stage and lives as long. */
+struct result *stage_consume(struct stage *s, struct batch *b);
 
 /* A batch of one group with that many spans, data points or log records; span names and log bodies
  * are "item N", counted on from first. */
