@@ -59,6 +59,7 @@ int graph_start(struct graph *g, struct error *error)
 		return error_wrap(error, type->kind == EXTENSION ? "failed to start extensions"
 		                                                 : "cannot start pipelines");
 	}
+	g->started = true;
 	log_info(&g->log, "Everything is ready. Begin running and processing data.");
 	return 0;
 }
@@ -164,7 +165,8 @@ static void finish(struct graph *g)
 
 	timer_free(g->deadline_timer);
 	g->deadline_timer = NULL;
-	graph_log_losses(g);
+	if (g->started) /* otherwise the error is what there is to say */
+		graph_log_losses(g);
 	g->stopped = NULL;
 	stopped(g->stopped_arg);
 }

@@ -44,7 +44,7 @@ struct graph {
 	struct built_pipeline *pipelines; /* as many as the plan has */
 	struct metrics_collector *collector;
 
-	bool stopping, advancing, forced;
+	bool started, stopping, advancing, forced;
 	size_t n_open; /* nodes that have not closed */
 	uint64_t deadline_ns;
 	struct timer *deadline_timer;
