@@ -106,6 +106,7 @@ struct group *batch_add_group(struct batch *b)
 	*b->last = g;
 	b->last = &g->next;
 	b->n_groups++;
+	b->placed++;
 	return g;
 }
 

@@ -62,6 +62,7 @@ struct batch {
 	size_t n_groups;
 	size_t items; /* sum over the groups */
 	struct arena arena;
+	size_t placed;   /* groups that ever had their place in this arena */
 	unsigned guests; /* groups of other batches that live in this arena: it outlasts refs */
 	struct batch_origin origin;
 };
@@ -121,7 +122,7 @@ size_t batch_size(const struct batch *b, enum batch_sizer sizer); /* REQUESTS: 1
 
 /* Cuts so that *ret_head holds as much as fits in limit (at least one item) and *b the rest. Cuts
  * between groups where it can, inside a group only when that group alone is larger than limit. *b
- * must be larger than limit; it is replaced when shared. A single item larger than limit bytes
+ * must be larger than limit; it may be replaced. A single item larger than limit bytes
  * becomes a head of its own; *b is empty when that item was all. On failure nothing changed:
  * -ENOMEM, -EBADMSG. */
 int batch_split(struct batch **b, enum batch_sizer sizer, size_t limit, struct batch **ret_head,

@@ -24,6 +24,7 @@ bool batch_merge(struct batch *into, struct batch *from)
 	*last = NULL;
 	into->last = last;
 	into->n_groups += source->n_groups;
+	into->placed += source->n_groups;
 	into->items += source->items;
 	source->first = NULL;
 	if (source != from)

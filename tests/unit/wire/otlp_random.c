@@ -281,7 +281,7 @@ struct slice otlp_random_scramble(struct otlp_random *r, const ProtobufCMessageD
                                   struct slice bytes)
 {
 	struct buffer out = BUFFER_INIT;
-	struct slice copy;
+	struct slice copy = {0};
 	uint32_t passes = (uint32_t)below(r, 4) + 1;
 
 	/* Fields keep their order within a pass and among those of their number. */
