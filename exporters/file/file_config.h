@@ -2,7 +2,7 @@
 #ifndef WEIR_EXPORTERS_FILE_CONFIG_H
 #define WEIR_EXPORTERS_FILE_CONFIG_H
 
-#include "config/option.h"
+#include "core/component.h"
 #include "exporters/file/file_writer.h"
 
 struct file_config {
