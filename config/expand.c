@@ -12,6 +12,7 @@ struct expansion {
 	struct diagnostics *diagnostics;
 	unsigned references; /* resolved so far */
 	size_t nodes;        /* made so far */
+	size_t written;      /* bytes of text, over all steps */
 	bool told;           /* of a limit of the whole load: once is enough */
 };
 
@@ -281,6 +282,8 @@ static int expand_reference(struct expansion *x, const struct node *in, const st
 		else if (text->len > EXPAND_TEXT_MAX)
 			r = REFUSE(x, v, "is longer than %d bytes after its expansion",
 			           EXPAND_TEXT_MAX);
+		else if ((x->written += text->len) > EXPAND_WORK_MAX)
+			r = REFUSE(x, v, "too many recursive expansions of long texts");
 	}
 	buffer_fini(&found);
 	return r;

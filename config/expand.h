@@ -20,6 +20,8 @@ enum {
 	EXPAND_MAX = 1000,         /* references of one load: a reference to itself never ends */
 	EXPAND_FILE_MAX = 1 << 20, /* bytes of one file */
 	EXPAND_TEXT_MAX = 1 << 20, /* bytes of one value: references that double */
+	EXPAND_WORK_MAX =
+		1 << 24, /* bytes written over all steps: long texts with many references */
 };
 
 /* Where the values come from. */
