@@ -1,0 +1,207 @@
+#include "core/net/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { READ_BYTES = 16 * 1024 };
+
+struct stream {
+	struct tcp *tcp;
+	struct tls_session *tls; /* NULL: plain */
+	bool open, closing, ended;
+	const struct tcp_events *events;
+	void *arg;
+	void (*freed)(void *arg);
+	void *freed_arg;
+};
+
+static void end(struct stream *s, const struct error *error)
+{
+	if (s->ended || s->closing)
+		return;
+	s->ended = true;
+	s->events->on_end(s->arg, error);
+}
+
+/* Sends what the TLS session has made. */
+static bool flush(struct stream *s)
+{
+	struct slice out = tls_output(s->tls);
+	bool sent = out.len == 0 || tcp_write(s->tcp, &out, 1);
+
+	tls_sent(s->tls);
+	return sent;
+}
+
+/* Until the handshake is done; false when it is not, or nobody is there any more. */
+static bool handshake(struct stream *s)
+{
+	struct error error = ERROR_INIT;
+	int r = tls_handshake(s->tls, &error);
+
+	/* An alert is sent to the peer also when it was we who refused. */
+	if (!flush(s) && r >= 0)
+		r = error_set(&error, -EPIPE, "connection to %s broke during the TLS handshake",
+		              tcp_peer(s->tcp));
+	if (r < 0) {
+		error.kind = ERROR_RETRYABLE; /* certificates are renewed without us being told */
+		end(s, &error);
+		return false;
+	}
+	if (r == 0)
+		return false;
+	if (!s->open) {
+		s->open = true;
+		s->events->on_open(s->arg);
+	}
+	return !s->closing && !s->ended;
+}
+
+static void on_tcp_open(void *arg)
+{
+	struct stream *s = arg;
+
+	if (s->tls) {
+		handshake(s);
+		return;
+	}
+	s->open = true;
+	s->events->on_open(s->arg);
+}
+
+static void on_tcp_data(void *arg, struct slice bytes)
+{
+	struct stream *s = arg;
+	struct error error = ERROR_INIT;
+	uint8_t plain[READ_BYTES];
+	int n;
+
+	if (s->ended)
+		return;
+	if (!s->tls) {
+		s->events->on_data(s->arg, bytes);
+		return;
+	}
+	if (tls_receive(s->tls, bytes) < 0) {
+		error_no_memory(&error);
+		end(s, &error);
+		return;
+	}
+	if (!handshake(s))
+		return;
+	while ((n = tls_read(s->tls, plain, sizeof plain, &error)) > 0) {
+		s->events->on_data(s->arg, slice_of(plain, (size_t)n));
+		if (s->closing || s->ended)
+			return;
+	}
+	flush(s);
+	if (n == -EPIPE)
+		end(s, NULL);
+	else if (n < 0)
+		end(s, &error);
+}
+
+static void on_tcp_drained(void *arg)
+{
+	struct stream *s = arg;
+
+	if (s->open && s->events->on_drained)
+		s->events->on_drained(s->arg);
+}
+
+static void on_tcp_end(void *arg, const struct error *error)
+{
+	struct stream *s = arg;
+	struct error early = ERROR_INIT;
+
+	if (!error && s->tls && !s->open) {
+		error_set_retryable(
+			&early, -ECONNRESET,
+			"%s closed the connection during the TLS handshake; it may not speak "
+			"TLS (tls::insecure: true) or ask for a client certificate",
+			tcp_peer(s->tcp));
+		error = &early;
+	}
+	end(s, error);
+}
+
+static const struct tcp_events stream_tcp_events = {.on_open = on_tcp_open,
+                                                    .on_data = on_tcp_data,
+                                                    .on_drained = on_tcp_drained,
+                                                    .on_end = on_tcp_end};
+
+static void on_tcp_freed(void *arg)
+{
+	struct stream *s = arg;
+	void (*freed)(void *arg) = s->freed;
+	void *freed_arg = s->freed_arg;
+
+	tls_session_free(s->tls);
+	free(s);
+	if (freed)
+		freed(freed_arg);
+}
+
+void stream_free(struct stream *s, void (*freed)(void *arg), void *arg)
+{
+	if (!s) {
+		if (freed)
+			freed(arg);
+		return;
+	}
+	if (s->tls && s->open && !s->ended && !s->closing) {
+		tls_finish(s->tls);
+		flush(s);
+	}
+	s->closing = true;
+	s->freed = freed;
+	s->freed_arg = arg;
+	tcp_free(s->tcp, on_tcp_freed, s);
+}
+
+int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tls_context *tls,
+                   const char *alpn, const struct tcp_events *events, void *arg,
+                   struct stream **ret, struct error *error)
+{
+	struct stream *s = calloc(1, sizeof *s);
+	char where[280];
+	int r = 0;
+
+	if (!s)
+		return error_no_memory(error);
+	s->events = events;
+	s->arg = arg;
+	snprintf(where, sizeof where, strchr(endpoint->host, ':') ? "[%s]:%u" : "%s:%u",
+	         endpoint->host, endpoint->port);
+	if (tls)
+		r = tls_session_new(tls, endpoint->host, where, alpn, &s->tls, error);
+	if (r == 0)
+		r = tcp_connect(loop, endpoint, &stream_tcp_events, s, &s->tcp, error);
+	if (r < 0) {
+		tls_session_free(s->tls);
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+bool stream_write(struct stream *s, const struct slice *pieces, size_t n)
+{
+	if (s->ended || s->closing || !s->open)
+		return false;
+	if (!s->tls)
+		return tcp_write(s->tcp, pieces, n);
+	return tls_write(s->tls, pieces, n) == 0 && flush(s);
+}
+
+size_t stream_unsent(const struct stream *s)
+{
+	return tcp_unsent(s->tcp);
+}
+
+const char *stream_peer(const struct stream *s)
+{
+	return tcp_peer(s->tcp);
+}

@@ -1,0 +1,26 @@
+/* stream: a connection to a server, plain or under TLS, so that what is above need not know which.
+ *
+ * The events are those of core/net/tcp.h; on_open comes when TLS is agreed upon as well. As there,
+ * nothing handed to stream_write() is kept by reference, and stream_free() may be called at any
+ * time. */
+#ifndef WEIR_NET_STREAM_H
+#define WEIR_NET_STREAM_H
+
+#include "core/net/tcp.h"
+#include "core/net/tls.h"
+
+struct stream;
+
+/* tls NULL: plain. -ENOMEM; everything else is told through on_end. */
+int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tls_context *tls,
+                   const char *alpn, const struct tcp_events *events, void *arg,
+                   struct stream **ret, struct error *error);
+
+/* False when the stream cannot go on: then free it, on_end does not follow. */
+bool stream_write(struct stream *s, const struct slice *pieces, size_t n);
+size_t stream_unsent(const struct stream *s);
+const char *stream_peer(const struct stream *s);
+
+void stream_free(struct stream *s, void (*freed)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,66 @@
+/* tls: TLS for clients, on OpenSSL. Sans-I/O: ciphertext in, plain bytes out, and the other way
+ * round.
+ *
+ * A context holds certificates and rules and is shared by the connections of one component; a
+ * session is one connection. The settings stay their owner's and outlive the context, which reads
+ * them again to reload. */
+#ifndef WEIR_NET_TLS_H
+#define WEIR_NET_TLS_H
+
+#include "core/base/error.h"
+#include "core/base/slice.h"
+
+#include <stdint.h>
+
+/* The Collector's keys. NULL and 0: not given. A file and its _pem exclude each other. */
+struct tls_settings {
+	const char *ca_file, *ca_pem;
+	const char *cert_file, *cert_pem, *key_file, *key_pem;
+	const char *server_name_override;
+	const char *min_version, *max_version;            /* "1.2" or "1.3" */
+	const char *const *cipher_suites, *const *curves; /* IANA's and Go's names */
+	size_t n_cipher_suites, n_curves;
+	bool insecure_skip_verify, include_system_ca_certs_pool; /* the pool beside ca_file */
+	uint64_t reload_interval;                                /* ns; 0: files are read once */
+};
+
+struct tls_context;
+
+/* Reads the files. Errors name the setting, the file, and what is wrong with it. */
+int tls_context_new(const struct tls_settings *settings, struct tls_context **ret,
+                    struct error *error);
+void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on */
+
+/* Reads the files again when reload_interval has passed. On failure what was loaded stays in use.
+ */
+int tls_context_refresh(struct tls_context *c, struct error *error);
+
+struct tls_session;
+
+/* A session with that host (a name or an address, checked against the certificate); where is host
+ * and port for messages. The peer must agree to speak alpn ("h2"). -ENOMEM. */
+int tls_session_new(struct tls_context *c, const char *host, const char *where, const char *alpn,
+                    struct tls_session **ret, struct error *error);
+void tls_session_free(struct tls_session *s); /* takes NULL */
+
+/* Takes in ciphertext. -ENOMEM. */
+int tls_receive(struct tls_session *s, struct slice ciphertext);
+
+/* 1: done; 0: waits for the peer; negative: failed, with a sentence on what to do. */
+int tls_handshake(struct tls_session *s, struct error *error);
+
+/* Up to size plain bytes. 0: waits for more; -EPIPE: the peer has ended the session; else failed.
+ */
+int tls_read(struct tls_session *s, uint8_t *to, size_t size, struct error *error);
+
+/* Encrypts the pieces. -EPROTO or -ENOMEM. */
+int tls_write(struct tls_session *s, const struct slice *pieces, size_t n);
+
+/* Says to the peer that nothing more comes. */
+void tls_finish(struct tls_session *s);
+
+/* What is to be sent; valid until tls_sent(), which forgets it. */
+struct slice tls_output(const struct tls_session *s);
+void tls_sent(struct tls_session *s);
+
+#endif
