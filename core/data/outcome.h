@@ -5,6 +5,7 @@
 #ifndef WEIR_DATA_OUTCOME_H
 #define WEIR_DATA_OUTCOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum outcome_status {
@@ -21,6 +22,18 @@ struct outcome {
 	                            success) */
 	const char *message;     /* NULL or a sentence; valid only during the call */
 };
+
+/* What says more about a whole whose parts had different outcomes: RETRY over PERMANENT over
+ * CANCELED over OK. The sender learns the worst; after RETRY parts that went through come again. */
+static inline bool outcome_is_worse(enum outcome_status a, enum outcome_status b)
+{
+	static const int weights[] = {[OUTCOME_OK] = 0,
+	                              [OUTCOME_CANCELED] = 1,
+	                              [OUTCOME_PERMANENT] = 2,
+	                              [OUTCOME_RETRY] = 3};
+
+	return weights[a] > weights[b];
+}
 
 struct done {
 	void (*fn)(void *arg, const struct outcome *outcome);

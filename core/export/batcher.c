@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+/* Requests that are answered meanwhile give memory back. */
+#define NO_MEMORY_PAUSE_NS (100 * NS_PER_MS)
+
 void batcher_init(struct batcher *b, const struct queue_config *config)
 {
 	*b = (struct batcher){.config = &config->batch, .min_size = config->batch.min_size};
@@ -40,7 +43,7 @@ static struct request *split(struct batcher *b, uint64_t now_ns, struct request 
 			request_free(TAKE(head));
 	}
 	if (r == -ENOMEM)
-		b->paused_until = now_ns + NS_PER_S;
+		b->paused_until = now_ns + NO_MEMORY_PAUSE_NS;
 	else if (r < 0)
 		*ret_broken = TAKE(b->open);
 	else if (!b->open->first)

@@ -69,7 +69,8 @@ void exporter_consume(struct exporter *e, struct batch *batch, struct done done)
 
 /* Sends what is queued, without waiting out back-offs twice, until deadline_ns; what is left then
  * is counted as dropped with reason "shutdown" and said in one log line. closed(arg) comes exactly
- * once. */
+ * once. Attempts may still be out then, when the deadline has passed: the owner closes its
+ * connections now, and their done, which still has to come, changes nothing any more. */
 void exporter_shutdown(struct exporter *e, uint64_t deadline_ns, void (*closed)(void *arg),
                        void *arg);
 void exporter_free(struct exporter *e); /* after closed; takes NULL */

@@ -120,14 +120,7 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
 
 static void entry_add(struct entry *entry, const struct outcome *o)
 {
-	static const int weights[] = {
-		[OUTCOME_OK] = 0,
-		[OUTCOME_CANCELED] = 1,
-		[OUTCOME_PERMANENT] = 2,
-		[OUTCOME_RETRY] = 3,
-	};
-
-	if (weights[o->status] > weights[entry->status])
+	if (outcome_is_worse(o->status, entry->status))
 		entry->status = o->status;
 	if (o->retry_after_ns > entry->retry_after_ns)
 		entry->retry_after_ns = o->retry_after_ns;

@@ -16,23 +16,11 @@ struct join {
 	char message[256]; /* of the branch that decided the status */
 };
 
-/* How much a status says about the whole. */
-static int weight(enum outcome_status status)
-{
-	static const int weights[] = {
-		[OUTCOME_OK] = 0,
-		[OUTCOME_CANCELED] = 1,
-		[OUTCOME_PERMANENT] = 2,
-		[OUTCOME_RETRY] = 3,
-	};
-	return weights[status];
-}
-
 static void join_add(struct join *j, const struct outcome *o)
 {
 	struct outcome *sum = &j->outcome;
 
-	if (weight(o->status) > weight(sum->status)) {
+	if (outcome_is_worse(o->status, sum->status)) {
 		sum->status = o->status;
 		sum->message = NULL;
 		if (o->message) {

@@ -45,7 +45,7 @@ struct fixture *fixture_new(void)
 	return f;
 }
 
-static void fake_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
+void fixture_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
 {
 	struct fixture *f = self;
 	struct sent *s;
@@ -69,7 +69,7 @@ static void fake_send(void *self, const struct batch *batch, uint64_t deadline_n
 
 void fixture_open(struct fixture *f)
 {
-	f->exporter = exporter_new(&f->component, SIGNAL_TRACES, &f->config, fake_send, f);
+	f->exporter = exporter_new(&f->component, SIGNAL_TRACES, &f->config, fixture_send, f);
 	assert_non_null(f->exporter);
 }
 

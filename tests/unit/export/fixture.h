@@ -50,6 +50,9 @@ struct fixture *fixture_new(void);
 void fixture_open(struct fixture *f); /* after the config is as the test wants it */
 void fixture_free(struct fixture *f);
 
+/* The destination: an exporter_send. */
+void fixture_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done);
+
 void give(struct fixture *f, size_t items, unsigned first, struct told *told);
 void answer_first(struct fixture *f, const struct outcome *outcome);
 void begin_shutdown(struct fixture *f, uint64_t within_ns);

@@ -27,7 +27,8 @@ static int create(const struct create_args *args, const struct component_type *t
 	if (fake->fail_create)
 		return error_set(error, -EIO, "this fake cannot be made");
 	i = calloc(1, sizeof *i);
-	assert_non_null(i);
+	if (!i)
+		return error_no_memory(error);
 	component_init(&i->component, type, args);
 	i->fake = fake;
 	i->signal = args->signal;
@@ -60,7 +61,11 @@ static void consume(struct component *c, struct batch *batch, struct done done)
 	i->fake->consumed++;
 	if (i->fake->holds) {
 		h = calloc(1, sizeof *h);
-		assert_non_null(h);
+		if (!h) {
+			batch_unref(batch);
+			done_retry(done, 0, "out of memory");
+			return;
+		}
 		h->batch = batch;
 		h->done = done;
 		list_push(&i->held, &h->link);
