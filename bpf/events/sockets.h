@@ -49,7 +49,7 @@ enum sockets_flags {
 	SOCKETS_RESET_RECEIVED = 32,
 };
 
-/* One socket at one moment: written by the iterator for every socket with news since its last
+/* One socket at one moment: written by the walk for every socket with news since its last
  * record, and to the ring once when it closes. Every counter is the delta since the socket's
  * previous record, so adding up all records of a socket gives its totals; totals for the log record
  * are in total_*. */
@@ -78,14 +78,6 @@ struct sockets_record {
 	__sockets_u8 reserved[7];
 	__sockets_u8 local_address[16],
 		remote_address[16]; /* network order; IPv4 in the first 4 bytes */
-};
-
-/* What a walk is for; set before each. */
-enum sockets_walk_mode {
-	SOCKETS_WALK_SEED, /* writes nothing: takes over sockets older than the programs and finds
-	                      their owners */
-	SOCKETS_WALK_NEWS, /* writes the sockets with news since their last record */
-	SOCKETS_WALK_EVERYTHING,
 };
 
 _Static_assert(sizeof(struct sockets_owner) == 72, "shared with the kernel side");

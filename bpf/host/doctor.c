@@ -90,7 +90,7 @@ static void check_kernel(const struct doctor *d)
 	         *missing ? "; missing:" : "", missing);
 	btf__free(btf);
 	say(d, *missing ? DOCTOR_FAIL : DOCTOR_OK, "kernel", "BTF", seen, lost_sockets,
-	    "use Linux 5.11 or newer");
+	    "use Linux 5.12 or newer");
 }
 
 struct capability_need {

@@ -6,25 +6,30 @@
  *
  *   connect(), listen()      sockets_began     makes the storage and records the owner
  *   accept                   (no program)      BPF_F_CLONE copies the listener's storage to the
- * child established              sockets_changed   notes the time every interval sockets_walk
- * iter/tcp: one record for each socket with news closed, or failed        sockets_changed   the
- * last record, to the ring reset sent or received   sockets_reset_*   counts; runs for resets only
- *   once, at the start       sockets_holders   iter/task_file: who holds the sockets that exist
- * already
+ * child established              sockets_changed   notes the time every interval sockets_walk one
+ * record for each socket with news closed, or failed        sockets_changed   the last record, to
+ * the ring reset sent or received   sockets_reset_*   counts; runs for resets only at the start
+ * sockets_holders   iter/task_file: who holds the sockets that exist sockets_seed      iter/tcp:
+ * gives those sockets their storage
+ *
+ * The walk goes through the storages, of all network namespaces at once. iter/tcp would go through
+ * every bucket of the kernel's hash table (17 ms for 262,144 empty ones) once for each namespace.
  *
  * Nothing is attached to tcp_retransmit_skb: tcp_sock.total_retrans counts the same segments, those
  * of a SYN and (copied to the child at accept) of a SYN-ACK included, without a program per packet.
  *
- * Walk and close do not race. Since 5.15 the iterator holds the socket's lock while the program
- * runs and passes over sockets that left the hash table; every state change and every change of the
- * counters happens under that lock. Before 5.15 it holds the lock of the hash bucket, and a socket
- * leaves its bucket before the tracepoint for TCP_CLOSE fires. Either way the last record comes
- * after every record of a walk, and each byte is in exactly one of them.
+ * Walk and close may meet: the walk holds no lock of the socket. Each counter is therefore claimed
+ * from the storage by compare-and-exchange; whoever claims a stretch reports it, and each byte is
+ * in exactly one record. The walk reads the counters before the state that tells how to read them,
+ * so what it takes for payload is at worst too little, which the next record makes good. (One hole
+ * of a few nanoseconds is left: the peer's FIN is counted just before it is marked as seen.)
  *
  * sockets_began and sockets_changed are two programs on one tracepoint because the kernel leaves a
  * program out when it is already running on that CPU: a softirq that interrupts connect() in the
  * middle of the long path of the first must not lose a close in the second. What is left out all
  * the same is counted by the kernel (recursion_misses) and reported.
+ *
+ * Needs Linux 5.12: sk_storage in tracepoints is of 5.11, atomics and the cookie of 5.12.
  *
  * SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/vmlinux.h"
@@ -61,11 +66,11 @@ struct followed {
 	struct sockets_owner owner;
 	__u64 started_ns, established_ns;
 	__u64 sent_bytes, received_bytes;   /* payload that is in records already */
-	__u32 retransmitted_segments;       /* the same */
-	__u16 resets_sent, resets_received; /* that are in no record yet */
+	__u64 retransmitted_segments;       /* the same */
+	__u32 resets_sent, resets_received; /* that are in no record yet */
+	__u32 reported;                     /* 1: there has been a record */
 	__u8 phase, role;
 	bool preexisting;
-	bool reported;    /* there has been a record */
 	bool reset_early; /* the record at close counted a reset that was still to be sent */
 };
 
@@ -103,23 +108,21 @@ struct endpoint {
 	__u32 port;
 };
 
-/* The ports that are listened on: an existing socket on one of them was accepted, any other was
- * connected. The iterator visits listeners first. */
+/* The ports that are listened on, and by whom: an existing socket on one of them was accepted, any
+ * other was connected. The iterator visits listeners first. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct endpoint);
-	__type(value, __u8);
+	__type(value, struct sockets_owner);
 } listening SEC(".maps");
 
 /* Above so many bytes in the ring the reader is woken; below, its own timer is enough. */
 const volatile __u64 ring_watermark = 1 << 18;
 
-enum sockets_walk_mode walk_mode = SOCKETS_WALK_SEED;
-
-/* Connections that a seeding walk left without an owner. */
-__u64 seed_without_owner = 0;
+/* Set before each walk: also the sockets without news. */
+bool walk_everything = false;
 
 static __always_inline void lose(__u32 why, __u64 n)
 {
@@ -160,27 +163,73 @@ static __always_inline __u32 netns_of(const struct tcp_sock *tp)
 }
 
 struct totals {
-	__u64 sent, received;
-	__u32 retransmitted;
+	__u64 sent, received, retransmitted;
+	__u8 state;
 };
+
+/* Whether somebody may be changing the socket now: a process, or a softirq. */
+static __always_inline bool is_locked(struct sock *sk)
+{
+	if (sk->sk_lock.owned)
+		return true;
+	/* Real-time kernels have another kind of lock. */
+	if (!bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val.counter))
+		return true;
+	return sk->sk_lock.slock.rlock.raw_lock.val.counter != 0;
+}
 
 /* Payload only. bytes_acked also counts our SYN, on the connecting side, and our FIN once it is
  * acknowledged; bytes_received also counts the peer's FIN. What was sent and never acknowledged is
- * not counted: the peer may not have it. */
-static __always_inline void totals_read(struct totals *t, struct tcp_sock *tp, __u8 state,
-                                        __u8 role)
+ * not counted: the peer may not have it.
+ *
+ * The kernel counts a FIN a moment before it changes what tells so. Who does not hold the lock of
+ * the socket (racing) therefore reads the counters first; if the socket is locked after that, the
+ * newest byte may be such a FIN and is left for the next record. */
+static __always_inline void totals_read(struct totals *t, struct tcp_sock *tp, __u8 role,
+                                        bool racing)
 {
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	__u64 held_back = 0;
+
 	t->sent = tp->bytes_acked;
 	t->received = tp->bytes_received;
 	t->retransmitted = tp->total_retrans;
+	barrier(); /* for the compiler; x86 keeps the order of loads */
+	if (racing && is_locked(sk))
+		held_back = 1;
+	barrier();
+	t->state = sk->__sk_common.skc_state;
 	if (role == SOCKETS_ROLE_CLIENT && t->sent)
 		t->sent--;
-	if ((state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
-	     state == TCP_LAST_ACK) &&
-	    tp->snd_una == tp->write_seq && t->sent)
-		t->sent--;
-	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1 << SOCK_DONE) && t->received)
-		t->received--;
+	if (t->state == TCP_FIN_WAIT1 || t->state == TCP_FIN_WAIT2 || t->state == TCP_CLOSING ||
+	    t->state == TCP_LAST_ACK) {
+		if (t->sent)
+			t->sent -= tp->snd_una == tp->write_seq ? 1 : held_back;
+	}
+	if (t->received)
+		t->received -= sk->__sk_common.skc_flags & (1 << SOCK_DONE) ? 1 : held_back;
+}
+
+/* Takes what lies between the last claim and now. A second round is needed only if walk and close
+ * claim at the same moment, and each does so once. */
+static __always_inline __u64 claim(__u64 *reported, __u64 now)
+{
+	__u64 before;
+
+#pragma unroll
+	for (int round = 0; round < 3; round++) {
+		before = *(volatile __u64 *)reported;
+		if (now <= before)
+			return 0;
+		if (__sync_val_compare_and_swap(reported, before, now) == before)
+			return now - before;
+	}
+	return 0;
+}
+
+static __always_inline __u8 cap8(__u32 n)
+{
+	return n > 255 ? 255 : n;
 }
 
 static __always_inline void addresses_fill(struct sockets_record *r, struct tcp_sock *tp)
@@ -213,10 +262,9 @@ static __always_inline void addresses_fill(struct sockets_record *r, struct tcp_
 	remote[1] = remote[2] = remote[3] = 0;
 }
 
-/* Writes every byte: memory of the ring is not zeroed. */
-static __always_inline void record_fill(struct sockets_record *r, struct tcp_sock *tp,
-                                        struct followed *f, struct totals *t, __u8 state,
-                                        __u8 flags)
+/* Who, where and when, and the totals. */
+static __always_inline void record_describe(struct sockets_record *r, struct tcp_sock *tp,
+                                            const struct followed *f, const struct totals *t)
 {
 	__u32 min_rtt = tp->rtt_min.s[0].v;
 
@@ -225,69 +273,86 @@ static __always_inline void record_fill(struct sockets_record *r, struct tcp_soc
 	r->at_ns = bpf_ktime_get_ns();
 	r->started_ns = f->started_ns;
 	r->established_ns = f->established_ns;
-	r->sent_bytes = t->sent - f->sent_bytes;
-	r->received_bytes = t->received - f->received_bytes;
 	r->total_sent_bytes = t->sent;
 	r->total_received_bytes = t->received;
-	r->retransmitted_segments = t->retransmitted - f->retransmitted_segments;
 	r->total_retransmitted_segments = t->retransmitted;
 	r->srtt_us = tp->srtt_us >> 3;
 	r->min_rtt_us = min_rtt == ~0U ? 0 : min_rtt;
 	r->netns = netns_of(tp);
 	r->error = tp->inet_conn.icsk_inet.sk.sk_err;
 	r->role = f->role;
-	if (f->resets_sent)
-		flags |= SOCKETS_RESET_SENT;
-	if (f->resets_received)
-		flags |= SOCKETS_RESET_RECEIVED;
-	r->flags = flags;
-	r->state = state;
-	r->resets_sent = f->resets_sent > 255 ? 255 : f->resets_sent;
-	r->resets_received = f->resets_received > 255 ? 255 : f->resets_received;
+	r->state = t->state;
 	__builtin_memset(r->reserved, 0, sizeof r->reserved);
 	addresses_fill(r, tp);
 }
 
-/* The record has been handed over: the next one starts from here. */
-static __always_inline void record_done(struct followed *f, struct totals *t)
+/* Claims all news of a socket for this record: it will be handed over. Both together write every
+ * byte of a record; memory of the ring is not zeroed. */
+static __always_inline void record_claim(struct sockets_record *r, struct followed *f,
+                                         const struct totals *t, __u8 flags)
 {
-	f->sent_bytes = t->sent;
-	f->received_bytes = t->received;
-	f->retransmitted_segments = t->retransmitted;
-	f->resets_sent = f->resets_received = 0;
-	if (!f->reported && !f->owner.pid)
-		lose(SOCKETS_LOSS_NO_OWNER, 1);
-	f->reported = true;
+	__u32 sent = 0, received = 0;
+
+	r->sent_bytes = claim(&f->sent_bytes, t->sent);
+	r->received_bytes = claim(&f->received_bytes, t->received);
+	r->retransmitted_segments = claim(&f->retransmitted_segments, t->retransmitted);
+	if (f->resets_sent)
+		sent = __sync_lock_test_and_set(&f->resets_sent, 0);
+	if (f->resets_received)
+		received = __sync_lock_test_and_set(&f->resets_received, 0);
+	r->resets_sent = cap8(sent);
+	r->resets_received = cap8(received);
+	if (sent)
+		flags |= SOCKETS_RESET_SENT;
+	if (received)
+		flags |= SOCKETS_RESET_RECEIVED;
+	if (!f->reported && !__sync_lock_test_and_set(&f->reported, 1)) {
+		if (!(flags & SOCKETS_FAILED))
+			flags |= f->preexisting ? SOCKETS_PREEXISTING : SOCKETS_OPENED;
+		if (!f->owner.pid)
+			lose(SOCKETS_LOSS_NO_OWNER, 1);
+	}
+	r->flags = flags;
 }
 
-/* What the first record of a connection says, and no other. */
-static __always_inline __u8 first_flags(const struct followed *f)
+static __always_inline void ring_submit(struct sockets_record *r)
 {
-	if (f->reported)
-		return 0;
-	return f->preexisting ? SOCKETS_PREEXISTING : SOCKETS_OPENED;
+	bool full = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_watermark;
+
+	bpf_ringbuf_submit(r, full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void ring_send(struct tcp_sock *tp, struct followed *f, __u8 state,
-                                      __u8 flags)
+static __always_inline void ring_send_last(struct tcp_sock *tp, struct followed *f, __u8 flags)
 {
 	struct sockets_record *r;
 	struct totals t;
-	__u64 wake;
 
-	totals_read(&t, tp, state, f->role);
+	totals_read(&t, tp, f->role, false);
 	r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
 	if (!r) {
 		lose(SOCKETS_LOSS_RING_FULL, 1);
 		lose(SOCKETS_LOSS_RING_BYTES,
-		     t.sent - f->sent_bytes + t.received - f->received_bytes);
+		     claim(&f->sent_bytes, t.sent) + claim(&f->received_bytes, t.received));
 		return;
 	}
-	record_fill(r, tp, f, &t, state, flags);
-	record_done(f, &t);
-	wake = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_watermark ? BPF_RB_FORCE_WAKEUP
-	                                                                     : BPF_RB_NO_WAKEUP;
-	bpf_ringbuf_submit(r, wake);
+	record_describe(r, tp, f, &t);
+	record_claim(r, f, &t, flags);
+	ring_submit(r);
+}
+
+/* A reset that is sent for a socket after its last record. */
+static __always_inline void ring_send_late_reset(struct tcp_sock *tp, struct followed *f)
+{
+	struct totals t = {f->sent_bytes, f->received_bytes, f->retransmitted_segments, TCP_CLOSE};
+	struct sockets_record *r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
+
+	if (!r) {
+		lose(SOCKETS_LOSS_RING_FULL, 1);
+		return;
+	}
+	record_describe(r, tp, f, &t);
+	record_claim(r, f, &t, 0);
+	ring_submit(r);
 }
 
 /* Always in the context of the process that called connect() or listen(). */
@@ -355,17 +420,17 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 	if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV) {
 		/* What a server never finished accepting was no connection of it. */
 		if (f->role == SOCKETS_ROLE_CLIENT)
-			ring_send(tp, f, old_state, SOCKETS_FAILED);
+			ring_send_last(tp, f, SOCKETS_FAILED);
 		return;
 	}
 	/* From these states, without an error, only an abort leads here (unread data, or SO_LINGER
 	 * of 0), and it sends its reset right after this. */
 	if ((old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && !sk->sk_err &&
 	    !f->resets_sent) {
-		f->resets_sent = 1;
+		__sync_fetch_and_add(&f->resets_sent, 1);
 		f->reset_early = true;
 	}
-	ring_send(tp, f, old_state, first_flags(f) | SOCKETS_CLOSED);
+	ring_send_last(tp, f, SOCKETS_CLOSED);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -396,13 +461,13 @@ int BPF_PROG(sockets_reset_sent, struct sock *sk)
 		f->reset_early = false;
 		return 0;
 	}
-	f->resets_sent++;
+	__sync_fetch_and_add(&f->resets_sent, 1);
 	if (f->phase != PHASE_CLOSED)
 		return 0;
-	/* After the last record: data came for a socket that nobody reads any more. */
+	/* Data came for a socket that nobody reads any more. */
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		ring_send(tp, f, TCP_CLOSE, 0);
+		ring_send_late_reset(tp, f);
 	return 0;
 }
 
@@ -415,7 +480,7 @@ int BPF_PROG(sockets_reset_received, struct sock *sk)
 		return 0;
 	f = bpf_sk_storage_get(&followed, sk, NULL, 0);
 	if (f && f->phase != PHASE_LISTENING)
-		f->resets_received++;
+		__sync_fetch_and_add(&f->resets_received, 1);
 	return 0;
 }
 
@@ -453,9 +518,8 @@ int sockets_holders(struct bpf_iter__task_file *ctx)
 
 /* A socket without a storage: it is older than the programs. */
 static __always_inline struct followed *adopt(struct sock_common *skc, struct tcp_sock *tp,
-                                              __u8 state)
+                                              const struct endpoint *local, __u8 state)
 {
-	struct endpoint local = {netns_of(tp), bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport)};
 	struct followed *f = bpf_sk_storage_get(&followed, skc, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	struct totals t;
 
@@ -464,53 +528,43 @@ static __always_inline struct followed *adopt(struct sock_common *skc, struct tc
 		return NULL;
 	}
 	if (state == TCP_LISTEN) {
-		f->phase = PHASE_LISTENING;
 		f->role = SOCKETS_ROLE_SERVER;
+		f->phase = PHASE_LISTENING;
 		return f;
 	}
 	if (state == TCP_SYN_SENT) {
-		f->phase = PHASE_CONNECTING;
 		f->role = SOCKETS_ROLE_CLIENT;
+		f->phase = PHASE_CONNECTING;
 		return f;
 	}
-	f->phase = PHASE_OPEN;
 	f->preexisting = true;
 	f->role =
-		bpf_map_lookup_elem(&listening, &local) ? SOCKETS_ROLE_SERVER : SOCKETS_ROLE_CLIENT;
-	totals_read(&t, tp, state, f->role);
+		bpf_map_lookup_elem(&listening, local) ? SOCKETS_ROLE_SERVER : SOCKETS_ROLE_CLIENT;
+	totals_read(&t, tp, f->role, false);
 	f->sent_bytes = t.sent;
 	f->received_bytes = t.received;
 	f->retransmitted_segments = t.retransmitted;
+	barrier();
+	f->phase = PHASE_OPEN;
 	return f;
 }
 
-static __always_inline void seed(struct sock_common *skc, struct tcp_sock *tp, struct followed *f,
-                                 __u8 state)
+static __always_inline bool is_connected(__u8 state)
 {
-	struct endpoint local = {netns_of(tp), bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport)};
-	__u64 key = (__u64)skc;
-	struct sockets_owner *owner;
-	__u8 yes = 1;
-
-	if (state == TCP_LISTEN)
-		bpf_map_update_elem(&listening, &local, &yes, BPF_ANY);
-	if (f->owner.pid || f->reported)
-		return;
-	owner = bpf_map_lookup_elem(&holders, &key);
-	if (owner)
-		__builtin_memcpy(&f->owner, owner, sizeof *owner);
-	else
-		seed_without_owner++;
+	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 ||
+	       state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK;
 }
 
+/* Since 5.15 with the socket's lock held, before with that of its hash bucket. */
 SEC("iter/tcp")
-int sockets_walk(struct bpf_iter__tcp *ctx)
+int sockets_seed(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
-	struct sockets_record r;
+	struct endpoint local = {};
+	struct sockets_owner *owner;
 	struct followed *f;
 	struct tcp_sock *tp;
-	struct totals t;
+	__u64 key;
 	__u8 state;
 
 	if (!skc)
@@ -519,27 +573,61 @@ int sockets_walk(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
-	if (state == TCP_SYN_RECV || state == TCP_CLOSE)
+	if (!is_connected(state) && state != TCP_LISTEN && state != TCP_SYN_SENT)
 		return 0;
+	local.netns = netns_of(tp);
+	local.port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 	f = bpf_sk_storage_get(&followed, skc, NULL, 0);
 	if (!f)
-		f = adopt(skc, tp, state);
+		f = adopt(skc, tp, &local, state);
 	if (!f)
 		return 0;
-	if (walk_mode == SOCKETS_WALK_SEED) {
-		seed(skc, tp, f, state);
-		return 0;
+	if (!f->owner.pid && !f->reported) {
+		/* Who holds it; if nobody does (it waits to be accepted, or its process closed it),
+		 * who listens on its port. */
+		key = (__u64)skc;
+		owner = bpf_map_lookup_elem(&holders, &key);
+		if (!owner && f->role == SOCKETS_ROLE_SERVER)
+			owner = bpf_map_lookup_elem(&listening, &local);
+		if (owner)
+			__builtin_memcpy(&f->owner, owner, sizeof *owner);
 	}
-	if (state == TCP_LISTEN || state == TCP_SYN_SENT)
+	if (state == TCP_LISTEN)
+		bpf_map_update_elem(&listening, &local, &f->owner, BPF_ANY);
+	return 0;
+}
+
+static __always_inline bool is_news(const struct followed *f, const struct totals *t)
+{
+	return !f->reported || t->sent > f->sent_bytes || t->received > f->received_bytes ||
+	       t->retransmitted > f->retransmitted_segments || f->resets_sent || f->resets_received;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int sockets_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct followed *f = ctx->value;
+	struct seq_file *seq = ctx->meta->seq;
+	struct sock *sk = ctx->sk;
+	struct sockets_record r = {};
+	struct tcp_sock *tp;
+	struct totals t;
+
+	if (!sk || !f)
 		return 0;
-	totals_read(&t, tp, state, f->role);
-	if (walk_mode == SOCKETS_WALK_NEWS && f->reported && t.sent == f->sent_bytes &&
-	    t.received == f->received_bytes && t.retransmitted == f->retransmitted_segments &&
-	    !f->resets_sent && !f->resets_received)
+	if (f->phase == PHASE_NEW || f->phase == PHASE_CLOSED)
 		return 0;
-	record_fill(&r, tp, f, &t, state, first_flags(f));
-	/* When the iterator's buffer is full the socket is visited again in the next one. */
-	if (bpf_seq_write(ctx->meta->seq, &r, sizeof r) == 0)
-		record_done(f, &t);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	totals_read(&t, tp, f->role, true);
+	if (!is_connected(t.state) || !(walk_everything || is_news(f, &t)))
+		return 0;
+	/* What is claimed must be written. Without room for it the write below fails, which makes
+	 * the kernel hand over its buffer and visit this socket again. */
+	record_describe(&r, tp, f, &t);
+	if (seq->size - seq->count > sizeof r)
+		record_claim(&r, f, &t, 0);
+	bpf_seq_write(seq, &r, sizeof r);
 	return 0;
 }

@@ -1,12 +1,16 @@
 /* The kernel half of the sockets receiver. How the programs work together stands in
  * bpf/progs/sockets.bpf.c; here is the order in which they are put to work:
  *
- * 1. Attach the tracepoints. From now on every connection that begins is followed.
- * 2. iter/task_file notes who holds the sockets that exist.
- * 3. iter/tcp, in every namespace, takes those sockets over (and their listeners, so that what they
- *    accept from now on has an owner). A socket is seen by 1 or by 3, or by both, which is the
- * same.
- * 4. Connections accepted between 1 and 3 have no owner yet: when there are any, 2 and 3 once more.
+ * 1. Seed: iter/task_file notes who holds the sockets that exist, then iter/tcp, in every network
+ *    namespace, takes them over. What their listeners accept from now on has an owner.
+ * 2. Attach the tracepoints: from now on every connection that begins, in any namespace, is
+ * followed.
+ * 3. Seed again, for the sockets that were made between 1 and 2. A socket is seen by 2 or by 3, or
+ * by both, which is the same.
+ *
+ * One namespace costs some ten milliseconds, as iter/tcp goes through the whole hash table of the
+ * kernel for each. Those for which SEED_BUDGET_NS is too short are seeded by the first walk, which
+ * runs on a pool thread.
  */
 #include "receivers/sockets/sockets_kernel.h"
 
@@ -16,6 +20,7 @@
 #include "bpf/host/program_stats.h"
 #include "bpf/host/ring.h"
 #include "bpf/sockets.skel.h"
+#include "core/base/clock.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -31,6 +36,7 @@ enum { RING_MIN = 65536 };
 /* The kernel fills an iterator's buffer of eight pages and hands over no more than that at a time,
  * so a read with this much room leaves nothing behind that could be lost. */
 enum { WALK_READ = 65536 };
+#define SEED_BUDGET_NS (150 * NS_PER_MS)
 
 struct sockets_kernel {
 	struct logger log;
@@ -39,6 +45,8 @@ struct sockets_kernel {
 	void (*on_record)(void *arg, const struct sockets_record *record);
 	void *on_record_arg;
 	_Atomic uint64_t namespaces, namespaces_failed;
+	uint64_t seed_deadline_ns; /* 0: none */
+	bool seed_again;           /* the budget was too short */
 	bool warned;
 };
 
@@ -88,13 +96,8 @@ static int load(struct sockets_kernel *k, size_t ring_bytes, struct error *error
 	r = bpf_map__set_max_entries(s->maps.ring, size);
 	if (r == 0)
 		r = sockets_bpf__load(s);
-	if (r < 0) {
-		r = refused(error, r, "load", &said);
-		goto out;
-	}
-	r = sockets_bpf__attach(s);
 	if (r < 0)
-		r = refused(error, r, "attach", &said);
+		r = refused(error, r, "load", &said);
 out:
 	kernel_log_end(&said);
 	return r;
@@ -134,20 +137,19 @@ static int iterate(const struct bpf_link *link, struct buffer *records)
 	return (int)n;
 }
 
-struct visit {
-	struct sockets_kernel *k;
-	struct buffer *records;
-};
-
 static int on_namespace(void *arg, uint64_t inode)
 {
-	struct visit *v = arg;
-	int r = iterate(v->k->skeleton->links.sockets_walk, v->records);
+	struct sockets_kernel *k = arg;
+	int r;
 
+	if (k->seed_deadline_ns && clock_monotonic_ns() > k->seed_deadline_ns) {
+		k->seed_again = true;
+		return 0;
+	}
+	r = iterate(k->skeleton->links.sockets_seed, NULL);
 	if (r < 0)
-		log_debug(&v->k->log,
-		          "cannot read the sockets of network namespace %" PRIu64 ": %s", inode,
-		          strerror(-r));
+		log_debug(&k->log, "cannot read the sockets of network namespace %" PRIu64 ": %s",
+		          inode, strerror(-r));
 	return r;
 }
 
@@ -166,25 +168,42 @@ static void namespaces_warn(struct sockets_kernel *k, const struct netns_counts 
 	k->warned = true;
 	log_warn(&k->log,
 	         "%" PRIu64 " network namespaces may not be entered and %" PRIu64
-	         " processes may not be looked at: connections there are reported when they close, "
-	         "but not while they are open; give the service CAP_SYS_ADMIN and CAP_SYS_PTRACE",
+	         " processes may not be looked at: connections that are open there already are not "
+	         "followed, new ones are; give the service CAP_SYS_ADMIN and CAP_SYS_PTRACE",
 	         counts->failed, counts->hidden);
 }
 
-static int walk(struct sockets_kernel *k, enum sockets_walk_mode mode, struct buffer *records,
-                struct error *error)
+/* Asks for the key after one before deleting that one: after a key that is gone the kernel starts
+ * over, through all the buckets that are empty already. */
+static void holders_forget(int map_fd)
 {
-	struct visit visit = {k, records};
+	uint64_t key, next;
+	bool more = bpf_map_get_next_key(map_fd, NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(map_fd, &key, &next) == 0;
+		bpf_map_delete_elem(map_fd, &key);
+		key = next;
+	}
+}
+
+/* budget_ns 0: as long as it takes. */
+static int seed(struct sockets_kernel *k, uint64_t budget_ns, struct error *error)
+{
+	struct sockets_bpf *s = k->skeleton;
 	struct netns_counts counts = {0};
 	int r;
 
-	k->skeleton->bss->walk_mode = mode;
-	r = netns_each(on_namespace, &visit, &counts);
+	k->seed_again = false;
+	k->seed_deadline_ns = budget_ns ? clock_monotonic_ns() + budget_ns : 0;
+	r = iterate(s->links.sockets_holders, NULL);
+	if (r < 0)
+		log_warn(&k->log, "cannot list who holds the existing sockets: %s", strerror(-r));
+	r = netns_each(on_namespace, k, &counts);
+	holders_forget(bpf_map__fd(s->maps.holders));
 	atomic_store(&k->namespaces, counts.seen);
 	atomic_store(&k->namespaces_failed, counts.failed);
 	namespaces_warn(k, &counts);
-	if (records && records->failed)
-		return error_no_memory(error);
 	if (r < 0)
 		return error_set_retryable(error, r, "cannot list the network namespaces: %s",
 		                           strerror(-r));
@@ -195,31 +214,44 @@ static int walk(struct sockets_kernel *k, enum sockets_walk_mode mode, struct bu
 	return 0;
 }
 
-static void map_empty(int map_fd, size_t key_size)
+static int attach_iterators(struct sockets_bpf *s)
 {
-	uint8_t key[16];
+	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)bpf_map__fd(s->maps.followed)};
+	LIBBPF_OPTS(bpf_iter_attach_opts, of_map, .link_info = &info, .link_info_len = sizeof info);
 
-	while (key_size <= sizeof key && bpf_map_get_next_key(map_fd, NULL, key) == 0)
-		if (bpf_map_delete_elem(map_fd, key) < 0)
-			return;
+	s->links.sockets_holders = bpf_program__attach_iter(s->progs.sockets_holders, NULL);
+	if (!s->links.sockets_holders)
+		return -errno;
+	s->links.sockets_seed = bpf_program__attach_iter(s->progs.sockets_seed, NULL);
+	if (!s->links.sockets_seed)
+		return -errno;
+	s->links.sockets_walk = bpf_program__attach_iter(s->progs.sockets_walk, &of_map);
+	return s->links.sockets_walk ? 0 : -errno;
 }
 
-static int seed(struct sockets_kernel *k, struct error *error)
+/* In the order that the head of this file gives. */
+static int attach(struct sockets_kernel *k, struct error *error)
 {
-	struct sockets_bpf *s = k->skeleton;
-	int r = 0;
+	struct kernel_log said;
+	int r;
 
-	for (int pass = 0; pass < 2 && r == 0; pass++) {
-		s->bss->seed_without_owner = 0;
-		r = iterate(s->links.sockets_holders, NULL);
-		if (r < 0)
-			log_warn(&k->log, "cannot list who holds the existing sockets: %s",
-			         strerror(-r));
-		r = walk(k, SOCKETS_WALK_SEED, NULL, error);
-		if (s->bss->seed_without_owner == 0)
-			break;
+	kernel_log_begin(&said, &k->log);
+	r = attach_iterators(k->skeleton);
+	if (r < 0) {
+		refused(error, r, "attach", &said);
+		goto out;
 	}
-	map_empty(bpf_map__fd(s->maps.holders), bpf_map__key_size(s->maps.holders));
+	r = seed(k, SEED_BUDGET_NS, error);
+	if (r < 0)
+		goto out;
+	r = sockets_bpf__attach(k->skeleton); /* what is not attached yet: the tracepoints */
+	if (r < 0) {
+		refused(error, r, "attach", &said);
+		goto out;
+	}
+	r = seed(k, SEED_BUDGET_NS, error);
+out:
+	kernel_log_end(&said);
 	return r;
 }
 
@@ -250,7 +282,7 @@ int sockets_kernel_open(const struct logger *log, size_t ring_bytes, struct sock
 		          strerror(-r));
 		goto fail;
 	}
-	r = seed(k, error);
+	r = attach(k, error);
 	if (r < 0)
 		goto fail;
 	*ret = k;
@@ -287,8 +319,17 @@ size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
 int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer *ret_records,
                         struct error *error)
 {
-	return walk(k, everything ? SOCKETS_WALK_EVERYTHING : SOCKETS_WALK_NEWS, ret_records,
-	            error);
+	int r;
+
+	if (k->seed_again && (r = seed(k, 0, error)) < 0)
+		return r;
+	k->skeleton->bss->walk_everything = everything;
+	r = iterate(k->skeleton->links.sockets_walk, ret_records);
+	if (r == -ENOMEM)
+		return error_no_memory(error);
+	if (r < 0)
+		return error_set_retryable(error, r, "cannot walk the sockets: %s", strerror(-r));
+	return 0;
 }
 
 void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats *ret)

@@ -29,9 +29,10 @@ size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
                             void (*on_record)(void *arg, const struct sockets_record *record),
                             void *arg);
 
-/* Reads every network namespace that has processes and appends a struct sockets_record for each
- * socket with news (all of them when everything). May block for milliseconds: run it on a pool
- * thread (it enters namespaces on the thread and comes back). Not concurrently with itself. */
+/* Appends a struct sockets_record for each open connection with news (each one when everything), of
+ * all network namespaces. May block for milliseconds, the first time for longer on a host with many
+ * namespaces: run it on a pool thread. Not concurrently with itself; may run while another thread
+ * drains. After a failure the records that were appended are good, and nothing else is lost. */
 int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer *ret_records,
                         struct error *error);
 
@@ -43,8 +44,8 @@ struct sockets_program_stats {
 struct sockets_kernel_stats {
 	uint64_t losses[SOCKETS_LOSS_COUNT];
 	uint64_t ring_bytes, ring_used_bytes;
-	uint64_t namespaces; /* seen in the last walk */
-	uint64_t namespaces_failed;
+	uint64_t namespaces;        /* searched at the start for sockets that existed already */
+	uint64_t namespaces_failed; /* could not be */
 	struct sockets_program_stats programs[16];
 	size_t n_programs;
 };

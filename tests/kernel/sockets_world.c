@@ -57,10 +57,13 @@ static void on_record(void *arg, const struct sockets_record *r)
 		one->last = *r;
 }
 
-void tallies_drain(struct tallies *t, struct sockets_kernel *k)
+size_t tallies_drain(struct tallies *t, struct sockets_kernel *k)
 {
-	while (sockets_kernel_drain(k, 1000, on_record, t) > 0)
-		;
+	size_t n, all = 0;
+
+	while ((n = sockets_kernel_drain(k, 1000, on_record, t)) > 0)
+		all += n;
+	return all;
 }
 
 size_t tallies_walk(struct tallies *t, struct sockets_kernel *k, bool everything)
@@ -69,7 +72,6 @@ size_t tallies_walk(struct tallies *t, struct sockets_kernel *k, bool everything
 	struct error error = ERROR_INIT;
 	size_t n = 0;
 
-	tallies_drain(t, k);
 	if (sockets_kernel_walk(k, everything, &records, &error) < 0)
 		fail_msg("%s", error.message);
 	assert_int_equal(records.len % sizeof(struct sockets_record), 0);

@@ -21,9 +21,9 @@ struct tallies {
 
 void tallies_fini(struct tallies *t);
 
-/* Drains the ring. */
-void tallies_drain(struct tallies *t, struct sockets_kernel *k);
-/* Drains the ring and walks; returns how many records the walk gave. */
+/* Drains the ring. Returns how many records that gave. */
+size_t tallies_drain(struct tallies *t, struct sockets_kernel *k);
+/* Walks; returns how many records that gave. */
 size_t tallies_walk(struct tallies *t, struct sockets_kernel *k, bool everything);
 
 /* The one socket with this local and this remote port (0: any), or NULL. Two of them fail. */
