@@ -32,7 +32,6 @@ struct record {
 	struct buffer payload;
 	size_t charged; /* to the budget */
 	size_t items;
-	enum signal signal;
 	struct done done;
 	bool written; /* set by the pool thread */
 };
@@ -66,7 +65,7 @@ struct file_exporter {
 	struct timer *flush, *deadline;
 	struct unix_signal *reopen;
 	struct metrics_collector *metrics;
-	uint64_t sent[SIGNAL_COUNT], failed[SIGNAL_COUNT], bytes, rotations, reopenings;
+	uint64_t bytes, rotations, reopenings;
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -140,10 +139,6 @@ static void settle(struct file_exporter *e, struct record *record, const struct 
 {
 	struct done done = record->done;
 
-	if (outcome->status == OUTCOME_OK)
-		e->sent[record->signal] += record->items;
-	else
-		e->failed[record->signal] += record->items;
 	e->n_waiting--;
 	record_free(record, e->component.host->budget);
 	done_call(done, outcome);
@@ -270,7 +265,6 @@ static int make_record(struct file_exporter *e, struct batch *b, struct record *
 	}
 	record->charged = record->payload.capacity;
 	record->items = b->items;
-	record->signal = b->signal;
 	*ret = record;
 	return 0;
 }
@@ -311,7 +305,6 @@ static void file_consume(struct component *component, struct batch *b, struct do
 	return;
 
 refused:
-	e->failed[b->signal] += b->items;
 	batch_unref(b);
 	done_call(done, &refusal);
 }
@@ -369,7 +362,6 @@ static void on_deadline(void *arg)
 	LIST_FOR_EACH(record, &j->records, member) {
 		struct done done = record->done;
 		lost += record->items;
-		e->failed[record->signal] += record->items;
 		budget_return(e->component.host->budget, record->charged);
 		done_call(done, &canceled);
 	}
@@ -433,22 +425,12 @@ static void file_destroy(struct component *component)
 	free(e);
 }
 
+/* What was sent and what failed is counted by the graph. */
 static void file_collect(void *arg, struct metrics_sink *sink)
 {
-	static const char *const sent[SIGNAL_COUNT] = {"otelcol_exporter_sent_spans",
-	                                               "otelcol_exporter_sent_metric_points",
-	                                               "otelcol_exporter_sent_log_records"};
-	static const char *const failed[SIGNAL_COUNT] = {
-		"otelcol_exporter_send_failed_spans", "otelcol_exporter_send_failed_metric_points",
-		"otelcol_exporter_send_failed_log_records"};
 	const struct file_exporter *e = arg;
 	const struct metrics_label *labels = METRICS_LABELS({"exporter", e->component.id});
 
-	for (int s = 0; s < SIGNAL_COUNT; s++) {
-		metrics_counter(sink, sent[s], "Items delivered.", labels, (double)e->sent[s]);
-		metrics_counter(sink, failed[s], "Items not delivered when they were sent.", labels,
-		                (double)e->failed[s]);
-	}
 	metrics_counter(sink, "weir_exporter_file_written_bytes", "Bytes written to the file.",
 	                labels, (double)e->bytes);
 	metrics_counter(sink, "weir_exporter_file_rotations", "Files begun because one was full.",
@@ -500,7 +482,7 @@ const struct component_type exporter_file_type = {
 	.kind = EXPORTER,
 	.signals = SIGNAL_ALL,
 	.caps = CAP_SHARED,
-	.summary = "writes OTLP/JSON lines or length-prefixed protobuf to a file",
+	.summary = "Writes OTLP/JSON lines or length-prefixed protobuf to a file.",
 	.stability = "alpha",
 	.config_size = sizeof(struct file_config),
 	.options = file_options,
