@@ -105,7 +105,8 @@ static const struct capability_need capability_needs[] = {
 	{CAP_SYS_PTRACE, DOCTOR_WARN,
          "paths of executables and the network namespaces of other users' processes are not seen"},
 	{CAP_SYS_ADMIN, DOCTOR_WARN,
-         "open connections in other network namespaces are reported only when they close"},
+         "connections that were open before the start in other network namespaces are not "
+         "followed"},
 	{CAP_NET_ADMIN, DOCTOR_WARN, "cgroup and traffic-control programs"},
 };
 
@@ -158,6 +159,8 @@ static const struct kind kinds[] = {
 	{"program", "iter/tcp", .named = probe_iterator, .name = "tcp", .without = DOCTOR_FAIL,
          .disables = lost_sockets},
 	{"program", "iter/task_file", .named = probe_iterator, .name = "task_file",
+         .without = DOCTOR_FAIL, .disables = lost_sockets},
+	{"program", "iter/bpf_sk_storage_map", .plain = probe_storage_iterator,
          .without = DOCTOR_FAIL, .disables = lost_sockets},
 	{"program", "tracepoint", .plain = probe_tracepoint, .without = DOCTOR_WARN,
          .disables = "programs on system calls"},
@@ -337,7 +340,7 @@ static void check_namespaces(const struct doctor *d)
 	    : counts.failed || (counts.hidden && !may_look) ? DOCTOR_WARN
 	                                                    : DOCTOR_OK,
 	    "namespace", "network", r < 0 ? strerror(-r) : seen,
-	    "open connections in those namespaces are reported only when they close",
+	    "connections that were open there before the start are not followed; new ones are",
 	    "give the service CAP_SYS_ADMIN and CAP_SYS_PTRACE");
 	if (stat("/proc/self/ns/pid", &s) < 0)
 		say(d, DOCTOR_UNKNOWN, "namespace", "pid", strerror(errno), "", "");

@@ -81,9 +81,12 @@ struct probe_result probe_lsm(const char *hook)
 	return attach_by_btf(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, hook);
 }
 
-struct probe_result probe_iterator(const char *target)
+/* map_fd: what the iterator goes through, or -1. */
+static struct probe_result iterate(const char *target, int map_fd)
 {
 	int id = libbpf_find_vmlinux_btf_id(target, BPF_TRACE_ITER), fd, link, seq;
+	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)map_fd};
+	LIBBPF_OPTS(bpf_link_create_opts, options);
 	const char *step = "attach";
 	char buffer[64];
 
@@ -92,14 +95,18 @@ struct probe_result probe_iterator(const char *target)
 	fd = load(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, id, 0);
 	if (fd < 0)
 		return result(fd, "load");
-	link = bpf_link_create(fd, 0, BPF_TRACE_ITER, NULL);
+	if (map_fd >= 0) {
+		options.iter_info = &info;
+		options.iter_info_len = sizeof info;
+	}
+	link = bpf_link_create(fd, 0, BPF_TRACE_ITER, &options);
 	seq = link < 0 ? -errno : 0;
 	if (link >= 0) {
 		step = "read";
 		seq = bpf_iter_create(link);
-		if (seq < 0)
+		if (seq < 0) {
 			seq = -errno;
-		else {
+		} else {
 			ssize_t n = read(seq, buffer, sizeof buffer);
 
 			close(seq);
@@ -109,6 +116,11 @@ struct probe_result probe_iterator(const char *target)
 	}
 	close(fd);
 	return result(seq, step);
+}
+
+struct probe_result probe_iterator(const char *target)
+{
+	return iterate(target, -1);
 }
 
 struct probe_result probe_tracepoint(void)
@@ -264,26 +276,49 @@ struct probe_result probe_ring_buffer(void)
 	return result(0, "map into memory");
 }
 
-struct probe_result probe_socket_storage(void)
+/* Its key and value have to be described in BTF. Negative errno, or the map's descriptor. */
+static int storage_new(const char **ret_step)
 {
 	struct btf *btf = btf__new_empty();
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	int type, fd, r;
+	int type, fd;
 
+	*ret_step = "describe";
 	if (!btf)
-		return result(-errno, "describe");
+		return -errno;
 	type = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
-	r = type < 0 ? type : btf__load_into_kernel(btf);
-	if (r < 0) {
-		btf__free(btf);
-		return result(r, "describe");
+	fd = type < 0 ? type : btf__load_into_kernel(btf);
+	if (fd >= 0) {
+		*ret_step = "create";
+		options.btf_fd = (uint32_t)btf__fd(btf);
+		options.btf_key_type_id = options.btf_value_type_id = (uint32_t)type;
+		fd = bpf_map_create(BPF_MAP_TYPE_SK_STORAGE, "weir_probe", 4, 4, 0, &options);
+		if (fd < 0)
+			fd = -errno;
 	}
-	options.btf_fd = (uint32_t)btf__fd(btf);
-	options.btf_key_type_id = options.btf_value_type_id = (uint32_t)type;
-	fd = bpf_map_create(BPF_MAP_TYPE_SK_STORAGE, "weir_probe", 4, 4, 0, &options);
-	r = fd < 0 ? -errno : 0;
+	btf__free(btf);
+	return fd;
+}
+
+struct probe_result probe_socket_storage(void)
+{
+	const char *step;
+	int fd = storage_new(&step);
+
 	if (fd >= 0)
 		close(fd);
-	btf__free(btf);
-	return result(r, "create");
+	return result(fd, step);
+}
+
+struct probe_result probe_storage_iterator(void)
+{
+	struct probe_result r;
+	const char *step;
+	int fd = storage_new(&step);
+
+	if (fd < 0)
+		return result(fd, "create a storage");
+	r = iterate("bpf_sk_storage_map", fd);
+	close(fd);
+	return r;
 }

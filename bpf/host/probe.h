@@ -15,6 +15,7 @@ struct probe_result {
 /* A tracing program on a BTF tracepoint of the kernel, by name. */
 struct probe_result probe_tp_btf(const char *tracepoint);
 struct probe_result probe_iterator(const char *target); /* "tcp", "task_file" */
+struct probe_result probe_storage_iterator(void);       /* "bpf_sk_storage_map" */
 struct probe_result probe_fentry(const char *function);
 struct probe_result probe_lsm(const char *hook);
 struct probe_result probe_tracepoint(void); /* loads only: the name needs tracefs */

@@ -457,51 +457,123 @@ static void finds_sockets_that_existed_before(void **state)
 	tallies_fini(&t);
 }
 
+/* A process in a network namespace of its own, with one connection that has moved OTHER_BYTES. It
+ * exits, and the namespace with it, when told to. */
+struct other {
+	pid_t pid;
+	int go;
+	unsigned port, client_port;
+};
+enum { OTHER_BYTES = 4321 };
+
+static void other_main(int up, int go)
+{
+	unsigned ports[2];
+	struct pair p;
+	int listener;
+	char byte;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		_exit(1);
+	world_loopback_up();
+	listener = world_listen(WORLD_IPV4, 8, &ports[0]);
+	p = world_pair(WORLD_IPV4, listener, ports[0]);
+	ports[1] = p.client_port;
+	world_move(p.client, p.server, OTHER_BYTES);
+	if (write(up, ports, sizeof ports) != sizeof ports || read(go, &byte, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+static struct other other_start(void)
+{
+	struct other o;
+	unsigned ports[2];
+	int up[2], go[2];
+
+	assert_int_equal(pipe(up), 0);
+	assert_int_equal(pipe(go), 0);
+	o.pid = fork();
+	if (o.pid == 0)
+		other_main(up[1], go[0]);
+	close(up[1]);
+	close(go[0]);
+	assert_int_equal(read(up[0], ports, sizeof ports), sizeof ports);
+	close(up[0]);
+	o.go = go[1];
+	o.port = ports[0];
+	o.client_port = ports[1];
+	return o;
+}
+
+static void other_stop(struct other *o)
+{
+	int status;
+
+	assert_int_equal(write(o->go, "x", 1), 1);
+	assert_int_equal(waitpid(o->pid, &status, 0), o->pid);
+	assert_int_equal(status, 0);
+	close(o->go);
+}
+
+/* Ports repeat between namespaces: by owner and role. */
+static struct tally *other_find(const struct tallies *t, const struct other *o, unsigned role)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->all[i].last.owner.pid == (uint32_t)o->pid && t->all[i].last.role == role)
+			return &t->all[i];
+	fail_msg("the connection of process %d was not found", o->pid);
+	return NULL;
+}
+
 static void follows_connections_of_other_network_namespaces(void **state)
 {
 	struct sockets_kernel *k = *state;
 	struct tallies t = {0};
+	struct other o = other_start();
 	struct tally *client;
-	int up[2], go[2], status;
-	unsigned ports[2];
-	pid_t pid;
-	char byte;
 
-	assert_int_equal(pipe(up), 0);
-	assert_int_equal(pipe(go), 0);
-	pid = fork();
-	if (pid == 0) {
-		struct pair p;
-		int listener;
-
-		if (unshare(CLONE_NEWNET) < 0)
-			_exit(1);
-		world_loopback_up();
-		listener = world_listen(WORLD_IPV4, 8, &ports[0]);
-		p = world_pair(WORLD_IPV4, listener, ports[0]);
-		ports[1] = p.client_port;
-		world_move(p.client, p.server, 4321);
-		if (write(up[1], ports, sizeof ports) != sizeof ports || read(go[0], &byte, 1) != 1)
-			_exit(1);
-		_exit(0);
-	}
-	assert_int_equal(read(up[0], ports, sizeof ports), sizeof ports);
 	tallies_walk(&t, k, false);
-	client = tallies_find(&t, ports[1], ports[0]);
-	assert_non_null(client);
+	client = other_find(&t, &o, SOCKETS_ROLE_CLIENT);
 	assert_int_equal(client->opened, 1);
-	assert_int_equal(client->sent, 4321);
-	assert_int_equal(client->last.owner.pid, pid);
-	assert_int_equal(write(go[1], "x", 1), 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	client = tallies_wait_end(&t, k, ports[1], ports[0]);
-	assert_complete(client, 4321, 0);
-	tallies_walk(&t, k, true); /* goes on without it */
-	for (int i = 0; i < 2; i++) {
-		close(up[i]);
-		close(go[i]);
+	assert_int_equal(client->sent, OTHER_BYTES);
+	other_stop(&o);
+	client = tallies_wait_end(&t, k, o.client_port, o.port);
+	assert_complete(client, OTHER_BYTES, 0);
+	tallies_fini(&t);
+}
+
+static void finds_what_existed_in_many_network_namespaces(void **state)
+{
+	enum {
+		OTHERS = 12
+	}; /* more than the start takes time for: the first walk finds the rest */
+	struct other others[OTHERS];
+	struct sockets_kernel_stats stats;
+	struct tallies t = {0};
+	struct sockets_kernel *k;
+
+	for (int i = 0; i < OTHERS; i++)
+		others[i] = other_start();
+	k = open_kernel();
+	tallies_walk(&t, k, false);
+	sockets_kernel_stats(k, &stats);
+	assert_true(stats.namespaces >= OTHERS + 1);
+	for (int i = 0; i < OTHERS; i++) {
+		struct tally *client = other_find(&t, &others[i], SOCKETS_ROLE_CLIENT);
+		struct tally *server = other_find(&t, &others[i], SOCKETS_ROLE_SERVER);
+
+		assert_int_equal(client->preexisting, 1);
+		assert_int_equal(client->opened, 0);
+		assert_int_equal(client->last.total_sent_bytes, OTHER_BYTES);
+		assert_int_equal(server->preexisting, 1);
+		assert_int_equal(server->last.total_received_bytes, OTHER_BYTES);
+		assert_int_not_equal(server->last.netns, 0);
+		assert_int_equal(server->last.netns, client->last.netns);
 	}
+	for (int i = 0; i < OTHERS; i++)
+		other_stop(&others[i]);
+	sockets_kernel_close(k);
 	tallies_fini(&t);
 }
 
@@ -718,6 +790,7 @@ int main(void)
 		cmocka_unit_test(a_listener_keeps_its_owner_when_a_child_accepts),
 		cmocka_unit_test(finds_sockets_that_existed_before),
 		cmocka_unit_test(follows_connections_of_other_network_namespaces),
+		cmocka_unit_test(finds_what_existed_in_many_network_namespaces),
 		cmocka_unit_test(loses_none_of_5000_short_connections),
 		cmocka_unit_test(walks_that_race_with_closes_give_each_byte_once),
 		cmocka_unit_test(connections_made_during_the_start_are_whole_and_owned),
