@@ -224,13 +224,15 @@ static void report_to(const struct edge *e, struct metrics_sink *sink)
 		                METRICS_LABELS({"processor", c->id},
 		                               {"otel_signal", signal_name(e->signal)}),
 		                (double)e->received);
-	if (!e->role.counts_sent)
+	if (c->type->kind != EXPORTER)
 		return;
-	metrics_counter(sink, exporter_sent[e->signal], "Items that the destination took.",
-	                METRICS_LABELS({"exporter", c->id}), (double)e->sent);
-	metrics_counter(sink, exporter_send_failed[e->signal], "Items that could not be sent.",
-	                METRICS_LABELS({"exporter", c->id}),
-	                (double)(e->refused + drops_total(&e->dropped)));
+	/* An exporter with a queue knows more than what it took: then these are its own. */
+	metrics_counter_fallback(sink, exporter_sent[e->signal], "Items that the destination took.",
+	                         METRICS_LABELS({"exporter", c->id}), (double)e->sent);
+	metrics_counter_fallback(sink, exporter_send_failed[e->signal],
+	                         "Items that could not be sent.",
+	                         METRICS_LABELS({"exporter", c->id}),
+	                         (double)(e->refused + drops_total(&e->dropped)));
 }
 
 void edge_report(const struct edge *e, struct metrics_sink *sink)

@@ -19,7 +19,6 @@ struct edge_role {
 	const char *processor_out;  /* what this processor hands on */
 	const struct component *to; /* what this component is given ... */
 	const char *pipeline;       /* ... in this pipeline */
-	bool counts_sent;           /* to is an exporter that does not count what it sent itself */
 };
 
 struct edge {

@@ -209,16 +209,6 @@ static int build_sink(struct graph *g, const struct plan_component *c, enum sign
 	return node_new(g, c, signal, NULL, ret, error);
 }
 
-/* Exporters on core/export have a queue and count what they sent, which is more than what they
- * took. */
-static bool counts_itself(const struct component_type *type)
-{
-	for (const struct option *o = type->options; o && o->name; o++)
-		if (strcmp(o->name, "sending_queue") == 0)
-			return true;
-	return false;
-}
-
 /* The end of a pipeline: one consumer for all its exporters. p->first are their nodes. */
 static int build_exporters(struct graph *g, struct built_pipeline *p, struct error *error)
 {
@@ -239,7 +229,6 @@ static int build_exporters(struct graph *g, struct built_pipeline *p, struct err
 		if (r < 0)
 			return r;
 		role.to = n->instance;
-		role.counts_sent = c->type->kind == EXPORTER && !counts_itself(c->type);
 		branches[i].writes = (c->type->caps & CAP_MUTATES) != 0;
 		branches[i].to = count(g, plan->signal, &role, (struct consumer){node_consume, n});
 		if (!consumer_is_set(branches[i].to))

@@ -29,6 +29,8 @@ struct row {
 	struct row *next;     /* in the family, in the order of first mention */
 	struct slice series;
 	double value;
+	bool fallback; /* reported by nobody but those who watch from outside */
+	bool wanted;   /* counts for the query */
 };
 
 struct family {
@@ -37,8 +39,7 @@ struct family {
 	struct row *first, *last;
 };
 
-/* One reading. Rows live in its arena; families stand sorted by name. With wanted set it is a
- * query: nothing is stored, the values of matching points are added up. */
+/* One reading. Rows live in its arena; families stand sorted by name. */
 struct metrics_sink {
 	struct arena arena;
 	struct family *families;
@@ -47,9 +48,8 @@ struct metrics_sink {
 	struct buffer series; /* scratch */
 	bool failed;
 
-	const char *wanted;
+	const char *wanted; /* a query for metrics_sum(); or NULL */
 	const struct metrics_label *wanted_labels;
-	double sum;
 };
 
 struct metrics *metrics_new(void)
@@ -260,38 +260,50 @@ static void write_series(struct metrics_sink *sink, const char *name, const char
 		buffer_append_byte(out, '}');
 }
 
-static void add_row(struct metrics_sink *sink, struct family *family, const char *suffix,
-                    const struct metrics_label *labels, const double *le, double value)
+static struct row *row_get(struct metrics_sink *sink, struct family *family)
 {
-	struct map_node *node;
-	struct slice series;
+	struct slice series = buffer_slice(&sink->series);
+	uint64_t hash = hash_bytes(series.data, series.len);
+	struct map_node *node = map_find(&sink->rows, hash, &series);
 	struct row *row;
-	uint64_t hash;
 
-	write_series(sink, family->name, suffix, labels, le);
-	if (sink->series.failed)
-		goto no_memory;
-	series = buffer_slice(&sink->series);
-	hash = hash_bytes(series.data, series.len);
-	node = map_find(&sink->rows, hash, &series);
-	if (node) {
-		CONTAINER_OF(node, struct row, node)->value += value;
-		return;
-	}
+	if (node)
+		return CONTAINER_OF(node, struct row, node);
 	row = arena_alloc(&sink->arena, sizeof *row);
 	if (!row || !arena_copy(&sink->arena, series, &row->series) ||
 	    !map_insert(&sink->rows, hash, &row->node))
-		goto no_memory;
-	row->value = value;
+		return NULL;
+	row->fallback = true;
 	if (family->last)
 		family->last->next = row;
 	else
 		family->first = row;
 	family->last = row;
-	return;
+	return row;
+}
 
-no_memory:
-	sink->failed = true;
+/* NULL: no memory, which the sink remembers. */
+static struct row *add_row(struct metrics_sink *sink, struct family *family, const char *suffix,
+                           const struct metrics_label *labels, const double *le, double value,
+                           bool fallback)
+{
+	struct row *row = NULL;
+
+	write_series(sink, family->name, suffix, labels, le);
+	if (!sink->series.failed)
+		row = row_get(sink, family);
+	if (!row) {
+		sink->failed = true;
+		return NULL;
+	}
+	if (fallback && !row->fallback)
+		return row;
+	if (!fallback && row->fallback) {
+		row->fallback = false;
+		row->value = 0;
+	}
+	row->value += value;
+	return row;
 }
 
 static bool has_labels(const struct metrics_label *labels, const struct metrics_label *wanted)
@@ -307,30 +319,36 @@ static bool has_labels(const struct metrics_label *labels, const struct metrics_
 }
 
 static void add_point(struct metrics_sink *sink, const char *name, const char *help,
-                      enum family_type type, const struct metrics_label *labels, double value)
+                      enum family_type type, const struct metrics_label *labels, double value,
+                      bool fallback)
 {
 	struct family *family;
+	struct row *row;
 
-	if (sink->wanted) {
-		if (strcmp(name, sink->wanted) == 0 && has_labels(labels, sink->wanted_labels))
-			sink->sum += value;
+	if (sink->wanted && strcmp(name, sink->wanted) != 0)
 		return;
-	}
 	family = family_get(sink, name, help, type);
-	if (family)
-		add_row(sink, family, "", labels, NULL, value);
+	row = family ? add_row(sink, family, "", labels, NULL, value, fallback) : NULL;
+	if (row && sink->wanted)
+		row->wanted = has_labels(labels, sink->wanted_labels);
 }
 
 void metrics_counter(struct metrics_sink *sink, const char *name, const char *help,
                      const struct metrics_label *labels, double value)
 {
-	add_point(sink, name, help, COUNTER, labels, value);
+	add_point(sink, name, help, COUNTER, labels, value, false);
+}
+
+void metrics_counter_fallback(struct metrics_sink *sink, const char *name, const char *help,
+                              const struct metrics_label *labels, double value)
+{
+	add_point(sink, name, help, COUNTER, labels, value, true);
 }
 
 void metrics_gauge(struct metrics_sink *sink, const char *name, const char *help,
                    const struct metrics_label *labels, double value)
 {
-	add_point(sink, name, help, GAUGE, labels, value);
+	add_point(sink, name, help, GAUGE, labels, value, false);
 }
 
 void metrics_histogram(struct metrics_sink *sink, const char *name, const char *help,
@@ -349,10 +367,10 @@ void metrics_histogram(struct metrics_sink *sink, const char *name, const char *
 	for (size_t i = 0; i <= n_bounds; i++) {
 		total += counts[i];
 		add_row(sink, family, "_bucket", labels, i < n_bounds ? &bounds[i] : &infinity,
-		        (double)total);
+		        (double)total, false);
 	}
-	add_row(sink, family, "_sum", labels, NULL, sum);
-	add_row(sink, family, "_count", labels, NULL, (double)total);
+	add_row(sink, family, "_sum", labels, NULL, sum, false);
+	add_row(sink, family, "_count", labels, NULL, (double)total, false);
 }
 
 static void write_family(const struct family *family, struct buffer *out)
@@ -392,11 +410,15 @@ int metrics_write_text(struct metrics *m, struct buffer *out)
 double metrics_sum(struct metrics *m, const char *name, const struct metrics_label *labels)
 {
 	struct metrics_sink sink;
+	double sum = 0;
 
 	sink_init(&sink);
 	sink.wanted = name;
 	sink.wanted_labels = labels;
 	collect_all(m, &sink);
+	for (size_t i = 0; i < sink.n_families; i++)
+		for (const struct row *row = sink.families[i].first; row; row = row->next)
+			sum += row->wanted ? row->value : 0;
 	sink_fini(&sink);
-	return sink.sum;
+	return sum;
 }

@@ -41,6 +41,9 @@ void metrics_unregister(struct metrics *m, struct metrics_collector *c); /* take
  * the Collector's names do not tell apart (one processor in two pipelines) give one series. */
 void metrics_counter(struct metrics_sink *sink, const char *name, const char *help,
                      const struct metrics_label *labels, double value);
+/* The same for those who watch from outside: gives way when anybody reports that series himself. */
+void metrics_counter_fallback(struct metrics_sink *sink, const char *name, const char *help,
+                              const struct metrics_label *labels, double value);
 void metrics_gauge(struct metrics_sink *sink, const char *name, const char *help,
                    const struct metrics_label *labels, double value);
 /* counts has n_bounds + 1 entries, not cumulative. */

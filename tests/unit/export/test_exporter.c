@@ -528,7 +528,7 @@ static void run_random_scenario(unsigned seed, size_t memory)
 		}
 		assert_accounts_balance(f);
 	}
-	begin_shutdown(f, below(&seed, 3) * 20 * NS_PER_MS);
+	begin_shutdown(f, below(&seed, 3) * 8 * NS_PER_MS);
 	while (!f->closed) {
 		if (!list_is_empty(&f->sent) && below(&seed, 2))
 			random_answer(f, &seed);

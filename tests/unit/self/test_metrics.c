@@ -120,6 +120,35 @@ static void a_collector_that_left_is_not_asked(void **state)
 	metrics_free(m);
 }
 
+static void collect_from_outside(void *arg, struct metrics_sink *sink)
+{
+	metrics_counter_fallback(sink, "sent", NULL, METRICS_LABELS({"exporter", "own"}), 10);
+	metrics_counter_fallback(sink, "sent", NULL, METRICS_LABELS({"exporter", "none"}), 10);
+}
+
+static void collect_own(void *arg, struct metrics_sink *sink)
+{
+	metrics_counter(sink, "sent", NULL, METRICS_LABELS({"exporter", "own"}), 7);
+}
+
+static void who_watches_from_outside_gives_way(void **state)
+{
+	for (int order = 0; order < 2; order++) {
+		struct metrics *m = metrics_new();
+		struct buffer out = BUFFER_INIT;
+
+		metrics_register(m, order ? collect_own : collect_from_outside, NULL);
+		metrics_register(m, order ? collect_from_outside : collect_own, NULL);
+		metrics_register(m, collect_from_outside, NULL);
+		page(m, &out);
+		assert_non_null(strstr(buffer_string(&out), "sent{exporter=\"own\"} 7\n"));
+		assert_non_null(strstr(buffer_string(&out), "sent{exporter=\"none\"} 20\n"));
+		assert_true(metrics_sum(m, "sent", NULL) == 27);
+		buffer_fini(&out);
+		metrics_free(m);
+	}
+}
+
 static void collect_drops(void *arg, struct metrics_sink *sink)
 {
 	drops_report(arg, sink, "dropped", "Lost.", METRICS_LABELS({"exporter", "otlp"}));
@@ -195,6 +224,7 @@ int main(void)
 		cmocka_unit_test(writes_special_numbers_and_repairs_text_that_is_not_utf8),
 		cmocka_unit_test(histograms_are_cumulative_with_le),
 		cmocka_unit_test(a_collector_that_left_is_not_asked),
+		cmocka_unit_test(who_watches_from_outside_gives_way),
 		cmocka_unit_test(sums_are_read_by_name_and_label),
 		cmocka_unit_test(durations_fall_into_their_bucket),
 		cmocka_unit_test(the_process_reports_itself),
