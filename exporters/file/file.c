@@ -9,6 +9,7 @@
  * those behind it in the job are refused too, so that order is kept) · more than WAITING_LIMIT
  * batches wait or the memory budget refuses the encoded form (RETRY) · a batch that does not decode
  * or is larger than RECORD_LIMIT (PERMANENT) · shut down with the disk hanging (CANCELED). */
+#include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/component.h"
 #include "core/loop/timer.h"
@@ -25,7 +26,9 @@
 #include <stdlib.h>
 
 enum { WAITING_LIMIT = 256 }; /* batches behind a slow disk; bytes are bounded by the budget */
-#define RETRY_AFTER_NS UINT64_C(1000000000)
+#define RETRY_AFTER_NS NS_PER_S
+/* A disk that stays full would fill the log otherwise, which may be on it. */
+#define COMPLAIN_EVERY_NS (60 * NS_PER_S)
 
 struct record {
 	struct list member;
@@ -65,6 +68,7 @@ struct file_exporter {
 	struct timer *flush, *deadline;
 	struct unix_signal *reopen;
 	struct metrics_collector *metrics;
+	uint64_t complained_ns; /* when the log last told of the failure */
 	uint64_t bytes, rotations, reopenings;
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -123,9 +127,13 @@ static void tell_status(struct file_exporter *e, const struct error *error, bool
 	const struct host *host = e->component.host;
 
 	if (error_is_set(error)) {
-		log_error(&e->component.log, "%s", error->message);
+		uint64_t now = loop_now_ns(host->loop);
 		if (!e->failing)
 			host->report(host, &e->component, STATUS_RECOVERABLE_ERROR, error);
+		if (!e->failing || now - e->complained_ns >= COMPLAIN_EVERY_NS) {
+			log_error(&e->component.log, "%s", error->message);
+			e->complained_ns = now;
+		}
 		e->failing = true;
 	} else if (e->failing && wrote) {
 		log_info(&e->component.log, "writing to %s works again", e->config->path);

@@ -116,14 +116,14 @@ def test_reopens_after_removal_and_on_sigusr1(stage):
 
 def test_a_full_disk_is_told_and_overcome(stage):
     nginx = ready(stage)
-    disk = stage.tmpfs("disk", "128k")
-    path = os.path.join(disk, "out.json")
+    disk = stage.tmpfs("disk", "64m")
+    path, ballast = os.path.join(disk, "out.json"), os.path.join(disk, "ballast")
     weir = stage.weir(config(path))
-    with open(os.path.join(disk, "ballast"), "wb") as f:
-        f.write(bytes(100 * 1024))
-    fetch(nginx, 5)
-    weirtest.wait_for(lambda: "No space left on device" in weir.stderr(), what="the log says that the disk is full")
-    os.unlink(os.path.join(disk, "ballast"))
+    with open(ballast, "wb") as f:
+        f.write(bytes((64 << 20) - (16 << 10)))  # less room than one reading of the whole host takes
+    weirtest.wait_for(lambda: fetch(nginx, 5) or "No space left on device" in weir.stderr(),
+                      what="the log says that the disk is full")
+    os.unlink(ballast)
     weirtest.wait_for(lambda: "works again" in weir.stderr(), what="the log says that it works again")
     lines(path)  # each one whole
     assert weir.stop() == 0
