@@ -4,6 +4,10 @@ const uint8_t *cursor_varint_long(const uint8_t *at, const uint8_t *end, uint64_
 {
 	uint64_t value = 0;
 
+	if (end - at > 1 && at[0] >= 0x80 && at[1] < 0x80) { /* most of what comes here */
+		*ret = (uint64_t)(at[0] & 0x7f) | (uint64_t)at[1] << 7;
+		return at + 2;
+	}
 	for (unsigned shift = 0; shift < 70; shift += 7) {
 		uint8_t byte;
 

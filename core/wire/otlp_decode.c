@@ -221,6 +221,7 @@ static bool decode_numbers(struct decoder *d, struct place *p)
 	size_t *count = member_of(p->message, field->quantifier_offset);
 	size_t size = otlp_element_sizes[field->type], add = 1;
 	const uint8_t *at = p->at, *end = p->end;
+	const char *fault = OTLP_FAULT_VALUE;
 
 	if ((p->tag & 7) == WIRE_LENGTH) {
 		size_t length;
@@ -228,9 +229,10 @@ static bool decode_numbers(struct decoder *d, struct place *p)
 		if (!at)
 			return refuse(d, p, OTLP_FAULT_VALUE);
 		end = at + length;
+		fault = OTLP_FAULT_PACKED;
 		add = packed_count(field->type, at, length);
 		if (add == 0 && length)
-			return refuse(d, p, OTLP_FAULT_PACKED);
+			return refuse(d, p, fault);
 		if (add == 0) {
 			p->at = end;
 			return true;
@@ -243,11 +245,11 @@ static bool decode_numbers(struct decoder *d, struct place *p)
 	for (size_t i = 0; i < add; i++) {
 		at = decode_scalar(field->type, at, end, (char *)*list + *count * size);
 		if (!at)
-			return refuse(d, p, OTLP_FAULT_VALUE);
+			return refuse(d, p, fault);
 		++*count;
 	}
 	if ((p->tag & 7) == WIRE_LENGTH && at != end)
-		return refuse(d, p, OTLP_FAULT_PACKED);
+		return refuse(d, p, fault);
 	p->at = at;
 	return true;
 }

@@ -78,6 +78,16 @@ uint64_t otlp_varint_of(ProtobufCType type, const void *member)
 	}
 }
 
+const ProtobufCFieldDescriptor *otlp_field_search(const ProtobufCMessageDescriptor *type,
+                                                  uint32_t number)
+{
+	uint32_t i = number < type->n_fields ? number : type->n_fields;
+
+	while (i > 0 && type->fields[i - 1].id > number)
+		i--;
+	return i > 0 && type->fields[i - 1].id == number ? &type->fields[i - 1] : NULL;
+}
+
 bool otlp_fault_set(struct otlp_fault *fault, const char *reason,
                     const ProtobufCMessageDescriptor *type, uint32_t number, const uint8_t *at)
 {

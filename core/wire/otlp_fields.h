@@ -17,7 +17,7 @@ struct otlp_fault {
 #define OTLP_FAULT_TAG "has a malformed tag"
 #define OTLP_FAULT_VALUE "is cut short or malformed"
 #define OTLP_FAULT_TYPE "has another wire type than its own"
-#define OTLP_FAULT_PACKED "holds a packed list of the wrong length"
+#define OTLP_FAULT_PACKED "holds a malformed packed list"
 #define OTLP_FAULT_DEPTH "is nested too deep"
 
 /* Returns false, for the caller to return. */
@@ -46,17 +46,17 @@ static inline const void *otlp_member(const ProtobufCMessage *m, unsigned offset
 	return (const char *)m + offset;
 }
 
-/* The field of that number, or NULL. Fields are sorted by number, so number n never stands behind
- * index n - 1, and OTLP's numbers have few gaps. */
+const ProtobufCFieldDescriptor *otlp_field_search(const ProtobufCMessageDescriptor *type,
+                                                  uint32_t number);
+
+/* The field of that number, or NULL. Fields are sorted by number and OTLP's numbers have few gaps:
+ * number n stands at index n - 1, or a little before it. */
 static inline const ProtobufCFieldDescriptor *otlp_field(const ProtobufCMessageDescriptor *type,
                                                          uint32_t number)
 {
-	const ProtobufCFieldDescriptor *fields = type->fields;
-	uint32_t i = number < type->n_fields ? number : type->n_fields;
-
-	while (i > 0 && fields[i - 1].id > number)
-		i--;
-	return i > 0 && fields[i - 1].id == number ? &fields[i - 1] : NULL;
+	if (number - 1 < type->n_fields && type->fields[number - 1].id == number)
+		return &type->fields[number - 1];
+	return otlp_field_search(type, number);
 }
 
 /* Most of all telemetry is attributes of one shape: a key, then a value that is a string, a bool,
@@ -101,7 +101,7 @@ static inline bool otlp_attribute_read(const uint8_t *at, size_t length, struct 
 
 static inline bool otlp_is_packable(const ProtobufCFieldDescriptor *field)
 {
-	return otlp_wire_types[field->type] != WIRE_LENGTH;
+	return field->type < PROTOBUF_C_TYPE_STRING; /* numbers come first in the enum */
 }
 
 #endif

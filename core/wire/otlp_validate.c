@@ -54,21 +54,13 @@ static bool is_packed_list(const ProtobufCFieldDescriptor *field, const uint8_t 
 	}
 }
 
-/* The body of a field of WIRE_LENGTH that is neither bytes nor a usual attribute. */
-static bool validate_body(struct validator *v, const ProtobufCMessageDescriptor *type,
-                          const ProtobufCFieldDescriptor *field, const uint8_t *at,
-                          const uint8_t *end, unsigned depth)
+static bool validate_inner(struct validator *v, const ProtobufCFieldDescriptor *field,
+                           const uint8_t *at, const uint8_t *end, unsigned depth)
 {
-	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-		v->items += field->label == PROTOBUF_C_LABEL_REPEATED && is_item(field->descriptor);
-		if (at == end && depth < OTLP_DEPTH_LIMIT)
-			return true;
-		return validate_message(v, field->descriptor, at, end, depth + 1);
-	}
-	if (field->label != PROTOBUF_C_LABEL_REPEATED)
-		return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, field->id, at);
-	return is_packed_list(field, at, end) ||
-	       otlp_fault_set(&v->fault, OTLP_FAULT_PACKED, type, field->id, at);
+	v->items += field->label == PROTOBUF_C_LABEL_REPEATED && is_item(field->descriptor);
+	if (at == end && depth < OTLP_DEPTH_LIMIT)
+		return true;
+	return validate_message(v, field->descriptor, at, end, depth + 1);
 }
 
 /* Data points count for the member of the oneof that stands in the end: what came before is
@@ -111,12 +103,12 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
 			field = otlp_field(type, number);
 		}
 		if ((tag & 7) != WIRE_LENGTH) {
+			if (field && (tag & 7) != otlp_wire_types[field->type])
+				return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, number,
+				                      value);
 			at = cursor_skip(value, end, tag);
 			if (!at)
 				return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, number,
-				                      value);
-			if (field && (tag & 7) != otlp_wire_types[field->type])
-				return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, number,
 				                      value);
 			continue;
 		}
@@ -128,6 +120,8 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
 				continue;
 			}
 		}
+		if (field && otlp_is_packable(field) && field->label != PROTOBUF_C_LABEL_REPEATED)
+			return otlp_fault_set(&v->fault, OTLP_FAULT_TYPE, type, number, value);
 		body = cursor_length(value, end, &length);
 		if (!body)
 			return otlp_fault_set(&v->fault, OTLP_FAULT_VALUE, type, number, value);
@@ -136,8 +130,12 @@ static bool validate_message(struct validator *v, const ProtobufCMessageDescript
 			continue;
 		if (type == &otlp__metric__descriptor && field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 			chosen_set(&chosen, v, field);
-		if (!validate_body(v, type, field, body, at, depth))
-			return false;
+		if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+			if (!validate_inner(v, field, body, at, depth))
+				return false;
+		} else if (!is_packed_list(field, body, at)) {
+			return otlp_fault_set(&v->fault, OTLP_FAULT_PACKED, type, number, value);
+		}
 	}
 	return true;
 }
@@ -154,8 +152,9 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 		if (f.number != OTLP_REQUEST_GROUPS)
 			continue;
 		if (f.type != WIRE_LENGTH) {
-			otlp_fault_set(&v.fault, OTLP_FAULT_TYPE, type, f.number, f.raw.data);
-			return otlp_fault_report(&v.fault, request.data, error);
+			c.at = f.raw.data;
+			c.error = true;
+			break;
 		}
 		v.items = 0;
 		if (!validate_message(&v, otlp_group_descriptor(signal), f.body.data,
@@ -164,11 +163,10 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 		if (!on_group(arg, f.body, v.items))
 			return error_no_memory(error);
 	}
-	if (!c.error)
-		return 0;
-	/* Where and why, said by the general way. */
-	validate_message(&v, type, c.at, c.end, 1);
-	return otlp_fault_report(&v.fault, request.data, error);
+	/* What is wrong with the request's own field at c.at, said by the general way. */
+	if (c.error && !validate_message(&v, type, c.at, c.end, 1))
+		return otlp_fault_report(&v.fault, request.data, error);
+	return 0;
 }
 
 static size_t count_points(const Otlp__Metric *metric)
