@@ -88,15 +88,17 @@ static void describe_doc(const struct option *option, struct buffer *out)
 static void text_rows(const struct option *options, unsigned depth, struct buffer *out)
 {
 	for (; options && options->name; options++) {
-		size_t before;
+		bool required = options->flags & OPTION_REQUIRED && !options->text;
+		struct buffer value = BUFFER_INIT;
 		buffer_printf(out, "%*s%-*s ", (int)(2 + 2 * depth), "", (int)(30 - 2 * depth),
 		              options->name);
 		describe_kind(options, out);
-		before = out->len;
-		buffer_append_string(out, "; ");
-		describe_default(options, out);
-		if (!out->failed && out->len == before + 2)
-			out->len = before; /* nothing to tell */
+		describe_default(options, &value);
+		if (value.len)
+			buffer_printf(out, "; %s%.*s", required ? "" : "default ",
+			              SLICE_PRINTF(buffer_slice(&value)));
+		out->failed |= value.failed;
+		buffer_fini(&value);
 		buffer_printf(out, "\n%*s", (int)(6 + 2 * depth), "");
 		describe_doc(options, out);
 		buffer_append_byte(out, '\n');

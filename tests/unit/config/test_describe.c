@@ -24,11 +24,11 @@ static void describes_each_key_for_a_terminal(void **state)
 	assert_non_null(strstr(buffer_string(&out),
 	                       "  protocols                      block\n"
 	                       "      Which.\n"
-	                       "    grpc                         optional block; off\n"
+	                       "    grpc                         optional block; default off\n"
 	                       "        gRPC.\n"
-	                       "      endpoint                   endpoint; localhost:4317\n"
+	                       "      endpoint                   endpoint; default localhost:4317\n"
 	                       "          Where to listen.\n"
-	                       "      max_recv_msg_size_mib      int, 1 to 4095; 64\n"
+	                       "      max_recv_msg_size_mib      int, 1 to 4095; default 64\n"
 	                       "          Largest message.\n"));
 	buffer_fini(&out);
 }
