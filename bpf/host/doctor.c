@@ -221,7 +221,7 @@ static void check_setting(const struct doctor *d, const char *check, const char 
                           bool (*is_good)(const struct doctor *, const char *value),
                           const char *disables, const char *fix)
 {
-	char value[128];
+	char value[128] = "";
 	int r = file_line(path, value, sizeof value);
 
 	if (r < 0) {
