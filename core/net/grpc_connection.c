@@ -100,7 +100,7 @@ void grpc_connection_send(struct grpc_connection *n)
 {
 	struct error error = ERROR_INIT;
 
-	if (!n->closing && h2_send(n->h2, &error) < 0)
+	if (!n->closing && n->h2 && h2_send(n->h2, &error) < 0)
 		lost(n, &error);
 }
 
@@ -178,12 +178,18 @@ static void on_ready(void *arg)
 	grpc_client_dispatch(c);
 }
 
-static void on_goaway(void *arg, uint32_t code, struct slice debug)
+static void on_goaway(void *arg, uint32_t code, bool processed, struct slice debug)
 {
 	struct grpc_connection *n = arg;
 	struct grpc_client *c = n->client;
+	struct error why = ERROR_INIT;
 
 	drain(n);
+	if (!processed) { /* a server that only ever says goodbye is not asked again at once */
+		error_set_retryable(&why, -ECONNRESET, "the server ends every connection: %s",
+		                    h2_code_name(code));
+		grpc_client_lost(c, n, &why);
+	}
 	if (code == CODE_CALM && slice_equal(debug, SLICE_LITERAL("too_many_pings")) &&
 	    c->keepalive_time > 0 && c->keepalive_time < UINT64_MAX / 2) {
 		c->keepalive_time *= 2;

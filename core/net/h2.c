@@ -250,6 +250,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	case NGHTTP2_GOAWAY:
 		h->going_away = true;
 		h->events->on_goaway(h->arg, frame->goaway.error_code,
+		                     frame->goaway.last_stream_id > 0,
 		                     slice_of(frame->goaway.opaque_data,
 		                              frame->goaway.opaque_data_len));
 		break;

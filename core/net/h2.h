@@ -22,8 +22,9 @@ struct h2_events {
 	 * written. */
 	size_t (*unsent)(void *arg);
 	void (*on_ready)(void *arg); /* the peer's SETTINGS came: it does speak HTTP/2 */
-	/* The peer takes no more streams. Those it will not process are closed as H2_REFUSED. */
-	void (*on_goaway)(void *arg, uint32_t code, struct slice debug);
+	/* The peer takes no more streams. Those it will not process are closed as H2_REFUSED; when
+	 * processed is false, that is all of them. */
+	void (*on_goaway)(void *arg, uint32_t code, bool processed, struct slice debug);
 };
 
 enum h2_close {

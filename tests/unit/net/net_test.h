@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
+#include <uv.h>
 #include <cmocka.h>
 
 #include "core/base/clock.h"
@@ -38,15 +39,17 @@ static inline int net_test_setup(void **state)
 	return 0;
 }
 
-/* A test that failed, or left something open, would hold loop_run() for ever: the alarm ends it. */
+/* A test that failed, or left something open, would hold loop_run() for ever: the teardown fails instead. */
 static inline int net_test_teardown(void **state)
 {
 	struct net_test *t = *state;
+	uint64_t end = clock_monotonic_ns() + 5 * NS_PER_S;
 
 	timer_free(t->tick);
-	alarm(5);
-	loop_run(t->loop);
-	alarm(0);
+	while (uv_run(loop_uv(t->loop), UV_RUN_NOWAIT) && clock_monotonic_ns() < end)
+		usleep(1000);
+	if (uv_loop_alive(loop_uv(t->loop)))
+		return -1;
 	loop_free(t->loop);
 	return 0;
 }

@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""A backend that misbehaves below gRPC: python3-h2 for the frames, plain sockets for the rest.
+
+Prints one JSON line {"behaviour": port, ...} and serves until its standard input closes. Each port has one way:
+  half_frame     accepts the call, sends 5 bytes of a frame and closes
+  goaway         processes the first call of a connection, then GOAWAY with last_stream_id = that call; answers it
+                 200 ms later
+  goaway_always  GOAWAY right after SETTINGS, every time
+  silent         takes the connection and says nothing
+  deaf           speaks HTTP/2 and never answers anything, not even PING
+  http1          answers as an HTTP/1.1 server
+  page           answers HTTP/2 503 with text/html
+  refuse_first   resets the first call of a connection with REFUSED_STREAM, answers the others
+  reset          resets every call with INTERNAL_ERROR
+  no_status      ends calls without grpc-status
+  trailers_only  answers with one header block and reads no request body
+  cut_message    ends with grpc-status 0 in the middle of a message
+  bomb           a gzip message that inflates to 16 MiB
+  close          closes as soon as it has accepted
+  answer_ok      OK, an empty response; counts nothing
+  garbage        random bytes
+"""
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+import zlib
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.settings
+
+OK = [(":status", "200"), ("content-type", "application/grpc")]
+DONE = [("grpc-status", "0")]
+
+
+def message(body=b"", compressed=0):
+    return struct.pack(">BI", compressed, len(body)) + body
+
+
+def bomb():
+    z = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return message(z.compress(bytes(16 << 20)) + z.flush(), 1)  # smaller than the first window
+
+
+BOMB = bomb()
+
+
+class Connection:
+    def __init__(self, sock, way):
+        self.sock, self.way = sock, way
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
+        self.calls = 0
+        self.open = True
+
+    def flush(self):
+        data = self.h2.data_to_send()
+        if data:
+            self.sock.sendall(data)
+
+    def answer(self, stream, body=message(), headers=OK):
+        self.h2.send_headers(stream, headers)
+        while body:
+            self.h2.send_data(stream, body[:16384])
+            body = body[16384:]
+        self.h2.send_headers(stream, DONE, end_stream=True)
+        self.flush()
+
+    def run(self):
+        if self.way == "close":
+            return
+        if self.way == "silent":
+            self.drain()
+            return
+        if self.way == "garbage":
+            self.sock.sendall(os.urandom(4096))
+            self.drain()
+            return
+        if self.way == "http1":
+            self.sock.recv(65536)
+            self.sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.drain()
+            return
+        self.h2.initiate_connection()
+        self.flush()
+        if self.way == "goaway_always":
+            self.h2.close_connection()
+            self.flush()
+        if self.way == "deaf":
+            self.drain()
+            return
+        while self.open:
+            data = self.sock.recv(65536)
+            if not data:
+                return
+            for event in self.h2.receive_data(data):
+                self.on_event(event)
+            self.flush()
+
+    def drain(self):
+        while self.sock.recv(65536):
+            pass
+
+    def on_event(self, event):
+        if isinstance(event, h2.events.DataReceived):
+            self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        if isinstance(event, h2.events.RequestReceived) and self.way == "trailers_only":
+            self.h2.send_headers(event.stream_id, [*OK, ("grpc-status", "3"), ("grpc-message", "not%20today")],
+                                 end_stream=True)
+            self.flush()
+        if isinstance(event, h2.events.StreamEnded):
+            self.calls += 1
+            getattr(self, self.way, self.nothing)(event.stream_id)
+
+    def nothing(self, stream):
+        pass
+
+    def half_frame(self, stream):
+        self.flush()
+        self.sock.sendall(b"\x00\x00\x40\x01\x04")
+        self.open = False
+
+    def goaway(self, stream):
+        if self.calls == 1:
+            self.flush()
+            # GOAWAY by hand: h2 would refuse to answer afterwards.
+            self.sock.sendall(struct.pack(">I", 8)[1:] + b"\x07\x00" + struct.pack(">I", 0) + struct.pack(">II", stream, 0))
+            time.sleep(0.2)
+            self.answer(stream)
+
+    def page(self, stream):
+        self.h2.send_headers(stream, [(":status", "503"), ("content-type", "text/html")])
+        self.h2.send_data(stream, b"<html>busy</html>", end_stream=True)
+
+    def refuse_first(self, stream):
+        if self.calls == 1:
+            self.h2.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+        else:
+            self.answer(stream)
+
+    def reset(self, stream):
+        self.h2.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
+
+    def no_status(self, stream):
+        self.h2.send_headers(stream, OK)
+        self.h2.send_data(stream, message(), end_stream=True)
+
+    def cut_message(self, stream):
+        self.h2.send_headers(stream, OK)
+        self.h2.send_data(stream, message(b"12345678")[:-3])
+        self.h2.send_headers(stream, DONE, end_stream=True)
+
+    def bomb(self, stream):
+        self.answer(stream, BOMB, [*OK, ("grpc-encoding", "gzip")])
+
+    def answer_ok(self, stream):
+        self.answer(stream)
+
+
+WAYS = ["half_frame", "goaway", "goaway_always", "silent", "deaf", "http1", "page", "refuse_first", "reset",
+        "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "garbage"]
+
+
+def serve(listener, way):
+    def one(sock):
+        try:
+            Connection(sock, way).run()
+        except (OSError, h2.exceptions.ProtocolError):
+            pass
+        finally:
+            sock.close()
+
+    while True:
+        sock, _ = listener.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=one, args=(sock,), daemon=True).start()
+
+
+def main():
+    ports = {}
+    for way in WAYS:
+        listener = socket.create_server(("127.0.0.1", 0))
+        ports[way] = listener.getsockname()[1]
+        threading.Thread(target=serve, args=(listener, way), daemon=True).start()
+    print(json.dumps(ports), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
