@@ -61,7 +61,7 @@ static void append_escaped(struct buffer *out, uint8_t c)
 
 static void append_string(struct buffer *out, const uint8_t *p, size_t len)
 {
-	size_t plain = 0, at = 0, skip; /* plain: where the run not yet appended begins */
+	size_t plain = 0, at = 0, skip = 1; /* plain: where the run not yet appended begins */
 
 	buffer_append_byte(out, '"');
 	while (at < len) {

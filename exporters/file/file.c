@@ -282,7 +282,7 @@ static void file_consume(struct component *component, struct batch *b, struct do
 	struct file_exporter *e = (struct file_exporter *)component;
 	struct outcome refusal = {.status = OUTCOME_RETRY, .retry_after_ns = RETRY_AFTER_NS};
 	struct error error = ERROR_INIT;
-	struct record *record;
+	struct record *record = NULL;
 
 	if (e->stopping) {
 		refusal = (struct outcome){.status = OUTCOME_CANCELED,
