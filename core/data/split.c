@@ -149,7 +149,7 @@ out:
 int batch_split(struct batch **b, enum batch_sizer sizer, size_t limit, struct batch **ret_head,
                 struct error *error)
 {
-	struct batch *own = *b, *head, *rest;
+	struct batch *own = *b, *head = NULL, *rest = NULL;
 	int r;
 
 	assert(sizer != BATCH_REQUESTS);

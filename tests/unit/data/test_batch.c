@@ -9,7 +9,7 @@ static void test_a_request_is_sent_on_as_it_came(void **state)
 	struct fixture *f = *state;
 
 	for (int round = 0; round < 50; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++) {
+		for (int s = 0; s < SIGNAL_COUNT; s++) {
 			struct slice request = random_request(f, s);
 			struct batch *b = receive(f, s, request);
 			struct error error = ERROR_INIT;
@@ -41,7 +41,7 @@ static void test_opening_changes_no_byte(void **state)
 	struct fixture *f = *state;
 
 	for (int round = 0; round < 50; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++) {
+		for (int s = 0; s < SIGNAL_COUNT; s++) {
 			struct slice request = random_request(f, s);
 			struct batch *b = receive(f, s, request);
 
@@ -155,7 +155,7 @@ static void test_a_clone_lives_and_changes_by_itself(void **state)
 	struct fixture *f = *state;
 
 	for (int round = 0; round < 20; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++)
+		for (int s = 0; s < SIGNAL_COUNT; s++)
 			for (enum depth d = DEPTH_WIRE; d <= DEPTH_FULL; d++) {
 				struct batch *b = receive_random(f, s), *clone, *again;
 				struct slice before;

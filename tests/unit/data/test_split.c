@@ -136,7 +136,7 @@ static void test_pieces_say_together_what_the_whole_said(void **state)
 	struct fixture *f = *state;
 
 	for (int round = 0; round < 30; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++)
+		for (int s = 0; s < SIGNAL_COUNT; s++)
 			for (enum depth d = DEPTH_WIRE; d <= DEPTH_FULL; d++) {
 				struct slice request = random_request(f, s);
 				size_t limit = 1 + (size_t)(otlp_random_u64(&f->random) >> 60);
@@ -156,7 +156,7 @@ static void test_other_encodings_are_cut_as_well(void **state)
 	struct fixture *f = *state;
 
 	for (int round = 0; round < 30; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++) {
+		for (int s = 0; s < SIGNAL_COUNT; s++) {
 			struct slice odd =
 				otlp_random_scramble(&f->random, otlp_request_descriptor(s),
 			                             random_request(f, s));

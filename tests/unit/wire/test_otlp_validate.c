@@ -50,7 +50,7 @@ static void test_counts_as_the_decoder_does(void **state)
 
 	arena_init(&arena, NULL);
 	for (int round = 0; round < 100; round++)
-		for (enum signal s = 0; s < SIGNAL_COUNT; s++) {
+		for (int s = 0; s < SIGNAL_COUNT; s++) {
 			const ProtobufCMessageDescriptor *type = otlp_request_descriptor(s);
 			ProtobufCMessage *m = otlp_random_message(&random, type);
 			struct slice bytes = otlp_random_scramble(&random, type,
@@ -82,7 +82,7 @@ static void test_refuses_what_the_decoder_refuses(void **state)
 	struct otlp_random random = {.arena = &arena, .state = 11, .depth = 7, .unknown = true};
 
 	arena_init(&arena, NULL);
-	for (enum signal s = 0; s < SIGNAL_COUNT; s++) {
+	for (int s = 0; s < SIGNAL_COUNT; s++) {
 		const ProtobufCMessageDescriptor *type = otlp_request_descriptor(s);
 		struct slice bytes =
 			otlp_protobuf_c_pack(&arena, otlp_random_message(&random, type));
