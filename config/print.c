@@ -218,6 +218,7 @@ static void print_field(const struct option *option, const void *field, unsigned
                         unsigned flags, struct buffer *out)
 {
 	bool hide = option->flags & OPTION_SECRET && !(flags & PRINT_SECRETS);
+	const char *text;
 
 	switch (option->kind) {
 	case KIND_GROUP:
@@ -245,9 +246,10 @@ static void print_field(const struct option *option, const void *field, unsigned
 		break;
 	}
 	buffer_append_byte(out, ' ');
-	if (option->kind == KIND_STRING || option->kind == KIND_COMPONENT)
-		print_text(*(const char *const *)field, hide, out);
-	else if (option->kind == KIND_ENDPOINT)
+	if (option->kind == KIND_STRING || option->kind == KIND_COMPONENT) {
+		text = *(const char *const *)field;
+		print_text(text ? text : "", hide, out);
+	} else if (option->kind == KIND_ENDPOINT)
 		print_text(((const struct endpoint *)field)->text, hide, out);
 	else if (hide)
 		buffer_append_string(out, redacted);
@@ -261,8 +263,9 @@ void print_config(const struct option *options, const void *config, unsigned ind
 {
 	for (; options && options->name; options++) {
 		const void *field = (const char *)config + options->offset;
-		if (options->flags & OPTION_IGNORED || walk_is_empty(options, field))
-			continue;
+		if (options->flags & OPTION_IGNORED ||
+		    (walk_is_empty(options, field) && !options->text))
+			continue; /* empty in place of a default is something to tell */
 		print_indent(indent, out);
 		print_string(options->name, out);
 		buffer_append_byte(out, ':');

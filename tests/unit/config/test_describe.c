@@ -95,7 +95,24 @@ static void makes_a_json_schema(void **state)
 	buffer_fini(&out);
 }
 
-/* The configuration below as plan_print() gives it; and what it gives must load again. */
+static void print_plan(const char *config, unsigned flags, struct buffer *out)
+{
+	const struct config_sources sources = {.configs = &config, .n_configs = 1};
+	struct diagnostics d;
+	struct document *document = NULL;
+	struct plan *plan = NULL;
+
+	diagnostics_init(&d);
+	assert_int_equal(config_load(&sources, &d, &document), 0);
+	assert_int_equal(plan_make(document, fake_types, &d, &plan), 0);
+	assert_int_equal(d.warnings, 0);
+	plan_print(plan, document, flags, out);
+	plan_free(plan);
+	document_free(document);
+	diagnostics_fini(&d);
+}
+
+/* The configuration below as plan_print() gives it. */
 static void assert_prints(unsigned flags, const char *expected)
 {
 	static const char config[] =
@@ -113,23 +130,18 @@ static void assert_prints(unsigned flags, const char *expected)
 		"service:\n"
 		"  telemetry: {logs: {level: WARN}}\n"
 		"  pipelines: {traces: {receivers: [otlp], exporters: [otlp/a, loadbalancing]}}\n";
-	const char *configs[] = {config};
-	const struct config_sources sources = {.configs = configs, .n_configs = 1};
-	struct buffer out = BUFFER_INIT;
-	struct diagnostics d;
-	struct document *document = NULL;
-	struct plan *plan = NULL;
+	struct buffer out = BUFFER_INIT, source = BUFFER_INIT, again = BUFFER_INIT;
 
-	diagnostics_init(&d);
-	assert_int_equal(config_load(&sources, &d, &document), 0);
-	assert_int_equal(plan_make(document, fake_types, &d, &plan), 0);
-	plan_print(plan, document, flags, &out);
+	print_plan(config, flags, &out);
 	assert_string_equal(buffer_string(&out), expected);
-	assert_int_equal(d.warnings, 0);
-	plan_free(plan);
-	document_free(document);
-	diagnostics_fini(&d);
+	/* What was printed is a configuration itself, and means the same. */
+	buffer_append_string(&source, "yaml:");
+	buffer_append_slice(&source, buffer_slice(&out));
+	print_plan(buffer_string(&source), flags, &again);
+	assert_string_equal(buffer_string(&again), expected);
 	buffer_fini(&out);
+	buffer_fini(&source);
+	buffer_fini(&again);
 }
 
 static void prints_what_was_written_without_secrets(void **state)
@@ -188,6 +200,7 @@ static void prints_everything_in_effect_and_secrets_when_asked(void **state)
 	                                              "    multiplier: 1.5\n"
 	                                              "    offset: 0\n"
 	                                              "    wait_for_ready: false\n"
+	                                              "    metadata_keys: []\n"
 	                                              "    tls:\n"
 	                                              "      enabled: false\n"
 	                                              "    sending_queue:\n"
