@@ -31,7 +31,7 @@ static enum exit_code help(void)
 		       c->summary);
 	puts("\n"
 	     "  --config FILE    a file, env:NAME or yaml:TEXT; may be repeated, later ones win\n"
-	     "  --set KEY=VALUE  one key (a::b or a.b), after all --config; may be repeated\n"
+	     "  --set KEY=VALUE  one key (a.b.c=value), after all --config; may be repeated\n"
 	     "  --version        the version\n"
 	     "  --help           this text\n"
 	     "\n"

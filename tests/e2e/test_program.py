@@ -1,0 +1,182 @@
+"""The program itself: its sub-commands, exit codes, signals, and the page of its own metrics."""
+import json
+import platform
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+
+import weirtest
+
+FINE, RUNTIME, USAGE = 0, 1, 2
+CONFIG = """
+    receivers: {sockets: {collection_interval: 200ms}}
+    processors: {batch: {timeout: 10ms}}
+    exporters: {file: {path: "${env:FOLDER}/out.json"}}
+    service:
+      telemetry: {metrics: {host: 127.0.0.1, port: "${env:METRICS_PORT}"}}
+      pipelines: {metrics: {receivers: [sockets], processors: [batch], exporters: [file]}}
+"""
+
+
+def call(*arguments):
+    """Exit code, standard output and standard error of one call."""
+    done = subprocess.run(["setarch", platform.machine(), "-R", weirtest.BINARY, *arguments], capture_output=True,
+                          text=True, timeout=weirtest.PATIENCE, check=False)
+    assert "Sanitizer" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def write_config(stage, text):
+    path = stage.path("written.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+GOOD = """
+receivers: {sockets: }
+exporters: {file: {path: /nonexistent/x}}
+service: {pipelines: {metrics: {receivers: [sockets], exporters: [file]}}}
+"""
+
+
+def test_help_and_version(stage):
+    for arguments in ((), ("--help",), ("help",)):
+        code, out, _ = call(*arguments)
+        assert code == FINE and "Usage: weir --config FILE" in out and "print-config" in out
+    for arguments in (("--version",), ("version",)):
+        code, out, _ = call(*arguments)
+        assert code == FINE and out.startswith("weir 0.") and "revision" in out and "libuv" in out
+
+
+def test_wrong_command_lines_are_told_with_a_suggestion(stage):
+    for arguments, words in (
+            (("valdate",), 'unknown command "valdate"; did you mean "validate"?'),
+            (("describe", "exporter/fle"), 'did you mean "exporter/file"?'),
+            (("describe",), "name one component"),
+            (("describe", "exporter/file", "--format", "pdf"), "--format must be text, markdown or schema"),
+            (("components", "x"), 'unexpected argument "x"'),
+            (("print-config", "--mode", "naked"), "--mode must be redacted or unredacted"),
+            (("--config", "a.yaml", "b.yaml"), 'unexpected argument "b.yaml"'),
+            (("--confg", "a.yaml"), "unrecognized option"),
+            (("validate",), "at least one config flag must be provided"),
+    ):
+        code, _, err = call(*arguments)
+        assert code == USAGE and words in err, (arguments, code, err)
+
+
+def test_validate_says_yes_or_all_that_is_wrong(stage):
+    path = write_config(stage, GOOD)
+    assert call("validate", "--config", path) == (FINE, "The configuration is valid.\n", "")
+    path = write_config(stage, GOOD.replace("path:", "pth:").replace("[sockets]", "[socket]"))
+    code, out, err = call("validate", "--config", path)
+    assert code == USAGE and out == ""
+    assert f'{path}:3:20: exporters::file: has invalid keys: pth; did you mean "path"?' in err, err
+    assert 'references receiver "socket" which is not configured' in err, err
+
+
+def test_components_and_describe(stage):
+    code, out, _ = call("components")
+    assert code == FINE
+    for name in ("sockets", "memory_limiter", "batch", "debug", "file"):
+        assert f"  - name: {name}\n" in out, out
+    code, out, _ = call("describe", "exporter/file")
+    assert code == FINE and "rotation" in out
+    code, out, _ = call("describe", "exporters/file", "--format", "schema")
+    assert code == FINE and json.loads(out)["title"] == "exporter/file"
+
+
+def test_print_config_merges_expands_and_sets(stage):
+    path = write_config(stage, GOOD)
+    code, out, _ = call("print-config", "--config", path, "--set", "exporters.file.path=/tmp/y", "--set",
+                        "service.shutdown_timeout=3s")
+    assert code == FINE and "path: /tmp/y" in out and "shutdown_timeout: 3s" in out, out
+    code, out, _ = call("print-config", "--defaults", "--config", path)
+    assert code == FINE and "collection_interval: 10s" in out, out
+
+
+def test_doctor_prints_one_json_object(stage):
+    code, out, _ = call("doctor", "--json")
+    assert code in (FINE, RUNTIME)
+    checks = json.loads(out)["checks"]
+    assert checks and {"status", "group", "check", "seen", "disables", "fix"} == set(checks[0])
+
+
+def test_runs_until_a_signal_and_ends_with_zero(stage):
+    weirtest.need_root()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        weir = stage.weir(CONFIG)
+        weirtest.wait_for(lambda w=weir: w.figure("weir_pipeline_sent_items", pipeline="metrics") > 0)
+        assert weir.stop(number=number) == FINE
+        assert "Stopped. Nothing was lost." in weir.stderr()
+
+
+def test_the_books_of_the_pipeline_balance(stage):
+    weirtest.need_root()
+    weir = stage.weir(CONFIG)
+    weirtest.wait_for(lambda: weir.figure("weir_pipeline_sent_items", pipeline="metrics") > 0)
+    page = weir.metrics()
+
+    def figure(name):
+        return sum(v for (n, labels), v in page.items() if n == name and ("pipeline", "metrics") in labels)
+
+    assert figure("weir_pipeline_received_items") == sum(
+        figure(f"weir_pipeline_{what}_items") for what in ("refused", "sent", "dropped", "in_flight"))
+    assert weir.figure("otelcol_receiver_accepted_metric_points", receiver="sockets") > 0
+    assert weir.figure("otelcol_processor_incoming_items", processor="batch", otel_signal="metrics") > 0
+    assert weir.figure("otelcol_exporter_sent_metric_points", exporter="file") > 0
+    assert weir.figure("otelcol_process_memory_rss") > 1e6
+    assert weir.stop() == FINE
+
+
+def test_the_metrics_page_is_the_text_format(stage):
+    weirtest.need_root()
+    weir = stage.weir(CONFIG)
+    with urllib.request.urlopen(f"http://127.0.0.1:{weir.metrics_port}/metrics") as answer:
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        lines = answer.read().decode("utf-8").splitlines()
+    families = [line.split()[2] for line in lines if line.startswith("# TYPE ")]
+    assert families == sorted(set(families)) and len(families) > 20
+    current = None
+    for line in lines:  # the samples of a family stand together, below its TYPE
+        if line.startswith("# TYPE "):
+            current = line.split()[2]
+        elif not line.startswith("#"):
+            assert line.startswith(current), (current, line)
+    for path, method, status in (("/", "GET", 404), ("/metrics", "POST", 405)):
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{weir.metrics_port}{path}",
+                                                          method=method))
+            raise AssertionError(f"{method} {path} was answered")
+        except urllib.error.HTTPError as error:
+            assert error.code == status, (path, method, error.code)
+    assert weir.stop() == FINE
+
+
+def test_a_port_in_use_is_told_with_what_to_do(stage):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        weir = stage.weir(CONFIG, ready=False, env={"METRICS_PORT": str(taken.getsockname()[1])})
+        assert weir.wait() == RUNTIME
+        assert "address already in use" in weir.stderr() and "level: none" in weir.stderr(), weir.stderr()
+
+
+def test_a_failed_start_names_the_component_and_ends_with_one(stage):
+    weirtest.need_root()
+    weir = stage.weir(CONFIG.replace("${env:FOLDER}", "/proc/nonexistent"), ready=False)
+    assert weir.wait() == RUNTIME
+    assert 'cannot start pipelines: failed to start "file" exporter: ' in weir.stderr(), weir.stderr()
+    weir.check_sanitizers()
+
+
+def test_level_none_serves_no_metrics(stage):
+    weirtest.need_root()
+    weir = stage.weir(CONFIG.replace("{host:", "{level: none, host:"))
+    assert not weirtest.listens(weir.pid, weir.metrics_port)
+    assert weir.stop() == FINE
+
+
+weirtest.main()
