@@ -91,13 +91,17 @@ static void append_string(struct buffer *out, const uint8_t *p, size_t len)
 static void append_hex(struct buffer *out, const uint8_t *p, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
+	uint8_t *to = len < SIZE_MAX / 4 ? buffer_reserve(out, len * 2 + 2) : NULL;
 
-	buffer_append_byte(out, '"');
+	if (!to)
+		return;
+	*to++ = '"';
 	for (size_t i = 0; i < len; i++) {
-		buffer_append_byte(out, (uint8_t)digits[p[i] >> 4]);
-		buffer_append_byte(out, (uint8_t)digits[p[i] & 15]);
+		*to++ = (uint8_t)digits[p[i] >> 4];
+		*to++ = (uint8_t)digits[p[i] & 15];
 	}
-	buffer_append_byte(out, '"');
+	*to++ = '"';
+	out->len += len * 2 + 2;
 }
 
 static void append_base64(struct buffer *out, const uint8_t *p, size_t len)
@@ -240,19 +244,26 @@ static bool is_default(ProtobufCType type, const void *at)
 	}
 }
 
+/* trace_id becomes "traceId": with its comma and quotes. */
 static void append_key(struct buffer *out, const char *name, bool *first)
 {
+	uint8_t *to = buffer_reserve(out, strlen(name) + 4), *start = to;
+
+	if (!to)
+		return;
 	if (!*first)
-		buffer_append_byte(out, ',');
+		*to++ = ',';
 	*first = false;
-	buffer_append_byte(out, '"');
+	*to++ = '"';
 	for (; *name; name++) {
 		if (name[0] == '_' && name[1] >= 'a' && name[1] <= 'z')
-			buffer_append_byte(out, (uint8_t)(*++name - 'a' + 'A'));
+			*to++ = (uint8_t)(*++name - 'a' + 'A');
 		else
-			buffer_append_byte(out, (uint8_t)*name);
+			*to++ = (uint8_t)*name;
 	}
-	buffer_append_string(out, "\":");
+	*to++ = '"';
+	*to++ = ':';
+	out->len += (size_t)(to - start);
 }
 
 static void append_repeated(struct buffer *out, const ProtobufCMessage *message,
