@@ -3,47 +3,43 @@
 static void report_kernel(struct sockets *s, struct metrics_sink *sink,
                           const struct metrics_label *labels)
 {
-	static const char *const kinds[SOCKETS_LOSS_COUNT] = {
-		[SOCKETS_LOSS_RING_FULL] = "ring_full",
-		[SOCKETS_LOSS_NO_STORAGE] = "no_storage",
-		[SOCKETS_LOSS_NO_OWNER] = "no_owner",
-	};
 	struct sockets_kernel_stats k;
 
 	sockets_kernel_stats(s->kernel, &k);
-	for (size_t i = 0; i < SOCKETS_LOSS_COUNT; i++)
-		if (kinds[i])
-			metrics_counter(sink, "weir_receiver_sockets_kernel_lost_total",
-			                "Sockets whose record found no room in the ring "
-			                "(ring_full), that could not be followed (no_storage), or "
-			                "whose process is not known (no_owner).",
-			                METRICS_LABELS({"receiver", s->component.id},
-			                               {"kind", kinds[i]}),
-			                (double)k.losses[i]);
-	metrics_counter(sink, "weir_receiver_sockets_kernel_lost_bytes_total",
-	                "Payload bytes of the records that found no room in the ring.", labels,
+	metrics_counter(sink, "weir_receiver_sockets_lost_records",
+	                "Connections whose last record found no room in the ring.", labels,
+	                (double)k.losses[SOCKETS_LOSS_RING_FULL]);
+	metrics_counter(sink, "weir_receiver_sockets_lost_bytes",
+	                "Payload that those records would have counted.", labels,
 	                (double)k.losses[SOCKETS_LOSS_RING_BYTES]);
+	metrics_counter(sink, "weir_receiver_sockets_unfollowed_sockets",
+	                "Sockets that the kernel had no memory to follow.", labels,
+	                (double)k.losses[SOCKETS_LOSS_NO_STORAGE]);
+	metrics_counter(sink, "weir_receiver_sockets_unowned_sockets",
+	                "Sockets whose process is not known.", labels,
+	                (double)k.losses[SOCKETS_LOSS_NO_OWNER]);
 	metrics_gauge(sink, "weir_receiver_sockets_ring_bytes", "Size of the ring.", labels,
 	              (double)k.ring_bytes);
 	metrics_gauge(sink, "weir_receiver_sockets_ring_used_bytes",
 	              "Bytes in the ring that were not read yet.", labels,
 	              (double)k.ring_used_bytes);
 	metrics_gauge(sink, "weir_receiver_sockets_namespaces",
-	              "Network namespaces seen by the last walk.", labels, (double)k.namespaces);
-	metrics_counter(sink, "weir_receiver_sockets_namespaces_failed_total",
-	                "Network namespaces that could not be entered or read.", labels,
-	                (double)k.namespaces_failed);
+	              "Network namespaces searched for sockets that existed at the start.", labels,
+	              (double)k.namespaces);
+	metrics_gauge(sink, "weir_receiver_sockets_namespaces_failed",
+	              "Of those, the ones that could not be searched.", labels,
+	              (double)k.namespaces_failed);
 	for (size_t i = 0; i < k.n_programs; i++) {
 		const struct sockets_program_stats *p = &k.programs[i];
 		const struct metrics_label *program =
 			METRICS_LABELS({"receiver", s->component.id}, {"program", p->name});
 
-		metrics_counter(sink, "weir_receiver_sockets_program_runs_total",
+		metrics_counter(sink, "weir_receiver_sockets_program_runs",
 		                "Runs of each eBPF program.", program, (double)p->runs);
-		metrics_counter(sink, "weir_receiver_sockets_program_seconds_total",
+		metrics_counter(sink, "weir_receiver_sockets_program_seconds",
 		                "Time spent in each eBPF program.", program,
 		                (double)p->run_time_ns / 1e9);
-		metrics_counter(sink, "weir_receiver_sockets_program_missed_total",
+		metrics_counter(sink, "weir_receiver_sockets_program_missed",
 		                "Runs that the kernel left out.", program, (double)p->missed);
 	}
 }
@@ -60,10 +56,10 @@ static void report_outbox(struct sockets *s, struct metrics_sink *sink, enum sig
 	              "Data points and log records whose outcome is not known yet.", labels,
 	              (double)outbox_items(o));
 	metrics_counter(
-		sink, "weir_receiver_sockets_refused_items_total",
+		sink, "weir_receiver_sockets_refused_items",
 		"Cumulative data points that were refused; the next collection repeats them.",
 		labels, (double)outbox_counts(o)->refused);
-	metrics_counter(sink, "weir_receiver_sockets_lost_items_total",
+	metrics_counter(sink, "weir_receiver_sockets_undeliverable_items",
 	                "Data points and log records that the next component would never take.",
 	                labels, (double)outbox_counts(o)->lost);
 }
@@ -71,11 +67,11 @@ static void report_outbox(struct sockets *s, struct metrics_sink *sink, enum sig
 static void report_own(struct sockets *s, struct metrics_sink *sink,
                        const struct metrics_label *labels)
 {
-	metrics_counter(sink, "weir_receiver_sockets_records_total",
+	metrics_counter(sink, "weir_receiver_sockets_records",
 	                "Records that the kernel side delivered.",
 	                METRICS_LABELS({"receiver", s->component.id}, {"source", "ring"}),
 	                (double)s->counts.ring_records);
-	metrics_counter(sink, "weir_receiver_sockets_records_total",
+	metrics_counter(sink, "weir_receiver_sockets_records",
 	                "Records that the kernel side delivered.",
 	                METRICS_LABELS({"receiver", s->component.id}, {"source", "walk"}),
 	                (double)s->counts.walk_records);
@@ -83,21 +79,21 @@ static void report_own(struct sockets *s, struct metrics_sink *sink,
 	              labels, (double)s->series.series.count);
 	metrics_gauge(sink, "weir_receiver_sockets_series_limit", "max_series.", labels,
 	              (double)s->config->max_series);
-	metrics_counter(sink, "weir_receiver_sockets_overflowed_records_total",
+	metrics_counter(sink, "weir_receiver_sockets_overflowed_records",
 	                "Records added to the overflow series.", labels,
 	                (double)s->series.overflowed);
-	metrics_counter(sink, "weir_receiver_sockets_dropped_log_records_total",
+	metrics_counter(sink, "weir_receiver_sockets_dropped_log_records",
 	                "Log records that were not made because too many waited.",
 	                METRICS_LABELS({"receiver", s->component.id}, {"reason", "queue_full"}),
 	                (double)s->counts.logs_dropped);
-	metrics_counter(sink, "weir_receiver_sockets_collections_skipped_total",
+	metrics_counter(sink, "weir_receiver_sockets_collections_skipped",
 	                "Collections left out because the next component did not keep up, or for "
 	                "want of memory.",
 	                labels, (double)s->counts.collections_skipped);
-	metrics_counter(sink, "weir_receiver_sockets_walks_failed_total",
+	metrics_counter(sink, "weir_receiver_sockets_walks_failed",
 	                "Walks over the open sockets that failed.", labels,
 	                (double)s->counts.walks_failed);
-	metrics_counter(sink, "weir_receiver_sockets_recounts_total",
+	metrics_counter(sink, "weir_receiver_sockets_recounts",
 	                "Times that open connections were counted anew after losses.", labels,
 	                (double)s->counts.recounts);
 	histogram_report(&s->walk_duration, sink, "weir_receiver_sockets_walk_duration_seconds",

@@ -413,7 +413,7 @@ static void beyond_its_bound_log_records_are_dropped_and_counted(void **state)
 	WAIT_UNTIL(&rig, kernel.ring_to == 0);
 	assert_int_equal(metrics_write_text(rig.own, &text), 0);
 	assert_non_null(strstr(buffer_string(&text),
-	                       "weir_receiver_sockets_dropped_log_records_total{receiver="
+	                       "weir_receiver_sockets_dropped_log_records{receiver="
 	                       "\"sockets\",reason=\"queue_full\"} 10\n"));
 	rig.logs.hold = false;
 	sink_answer(&rig.logs, OUTCOME_OK);
