@@ -42,7 +42,8 @@ static const struct option batch_options[] = {
 	OPTION_STRING_LIST(struct batch_config, metadata_keys,
                            .doc = "Not supported yet; must be empty."),
 	OPTION_UINT(struct batch_config, metadata_cardinality_limit, .text = "1000",
-                    .flags = OPTION_IGNORED, .doc = "Without a meaning until metadata_keys is."),
+                    .flags = OPTION_IGNORED,
+                    .doc = "It bounds metadata_keys, which is not supported yet."),
 	OPTION_END,
 };
 

@@ -29,7 +29,7 @@ struct memory_limiter_config {
 	uint64_t min_gc_interval_when_hard_limited, max_gc_interval_when_hard_limited;
 };
 
-static const char gc_doc[] = "Of the Collector's garbage collector; weir has none.";
+static const char gc_doc[] = "It tunes the Collector's garbage collector; weir has none.";
 
 static const struct option memory_limiter_options[] = {
 	OPTION_DURATION(struct memory_limiter_config, check_interval, .text = "0s",
