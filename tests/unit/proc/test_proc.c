@@ -79,7 +79,7 @@ static struct proc_key key(uint32_t pid, uint64_t ticks, uint64_t cgroup_id, con
 	                     .start_time_ns = ticks * 10000000 + 1234567,
 	                     .cgroup_id = cgroup_id};
 
-	strncpy(k.executable, executable, sizeof k.executable - 1);
+	memcpy(k.executable, executable, strnlen(executable, sizeof k.executable - 1));
 	return k;
 }
 
