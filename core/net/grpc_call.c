@@ -269,22 +269,15 @@ static void finish_ok(struct grpc_call *call)
 	finish(call, &response);
 }
 
+/* gRPC's table says INTERNAL for most of these. But nobody has judged the request: it was a server that died, or a
+ * proxy between, so OTLP's rule for a lost connection is followed and the request may be repeated. */
 static enum grpc_status status_of_reset(uint32_t code)
 {
-	enum { H2_CANCEL = 8, H2_REFUSED_STREAM = 7, H2_CALM = 11, H2_INADEQUATE_SECURITY = 12 };
+	enum { CODE_CANCEL = 8, CODE_INADEQUATE_SECURITY = 12 };
 
-	switch (code) {
-	case H2_CANCEL:
+	if (code == CODE_CANCEL)
 		return GRPC_CANCELLED;
-	case H2_REFUSED_STREAM:
-		return GRPC_UNAVAILABLE;
-	case H2_CALM: /* gRPC says RESOURCE_EXHAUSTED, but no one has refused the data for good */
-		return GRPC_UNAVAILABLE;
-	case H2_INADEQUATE_SECURITY:
-		return GRPC_PERMISSION_DENIED;
-	default:
-		return GRPC_INTERNAL;
-	}
+	return code == CODE_INADEQUATE_SECURITY ? GRPC_PERMISSION_DENIED : GRPC_UNAVAILABLE;
 }
 
 /* Back to where it waited, before all others: it is the oldest. */

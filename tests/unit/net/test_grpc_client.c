@@ -411,7 +411,7 @@ static void survives_every_misbehaviour(void **state)
 	ends_in(state, "http1", GRPC_UNAVAILABLE, "does not speak HTTP/2 here");
 	ends_in(state, "garbage", GRPC_UNAVAILABLE, "does not speak HTTP/2 here");
 	ends_in(state, "page", GRPC_UNAVAILABLE, "answered HTTP status 503 without a gRPC status");
-	ends_in(state, "reset", GRPC_INTERNAL, "reset the call: INTERNAL_ERROR");
+	ends_in(state, "reset", GRPC_UNAVAILABLE, "reset the call: INTERNAL_ERROR");
 	ends_in(state, "no_status", GRPC_UNAVAILABLE, "ended the call without a gRPC status");
 	ends_in(state, "cut_message", GRPC_INTERNAL, "is cut short");
 	ends_in(state, "bomb", GRPC_RESOURCE_EXHAUSTED,
