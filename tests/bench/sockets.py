@@ -130,10 +130,17 @@ def throughput(folder):
 
 
 def program_times(pid):
+    """{program: (ns, runs)} of the eBPF programs that the process holds."""
     out = subprocess.run([shutil.which("bpftool") or "/usr/sbin/bpftool", "prog", "show", "-j"],
                          capture_output=True, text=True, check=True).stdout
-    return {p["name"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0)) for p in json.loads(out)
-            if any(owner["pid"] == pid for owner in p.get("pids", []))}
+    names = {p["id"]: p["name"] for p in json.loads(out)}
+    times = {}
+    for path in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        if "run_time_ns" in fields and "prog_id" in fields:
+            name = names.get(int(fields["prog_id"]), "?")
+            times[name] = (int(fields["run_time_ns"]), int(fields["run_cnt"]))
+    return times
 
 
 def kernel(folder):
