@@ -242,7 +242,7 @@ static struct slice last_parts(struct slice key, int parts)
 
 	while (at > 0 && (key.data[at - 1] != '.' || --parts > 0))
 		at--;
-	return slice_of(key.data + at, key.len - at);
+	return at ? slice_of(key.data + at, key.len - at) : key;
 }
 
 struct slice text_short_key(struct slice key)
