@@ -53,7 +53,8 @@ static const struct option sockets_options[] = {
 	OPTION_UINT(struct sockets_config, max_series, .text = "10000", .min = 1, .max = 10e6,
                     .doc = "Sets of attributes (over all resources) that are kept; what comes "
                            "beyond is added up in one overflow series."),
-	OPTION_DURATION(struct sockets_config, series_ttl, .text = "5m", .min = 1e9, .max = 6.048e14,
+	OPTION_DURATION(struct sockets_config, series_ttl, .text = "5m", .min = 1e9,
+                        .max = 6.048e14,
                         .doc = "A series without open connections that nothing has touched for so "
                                "long is dropped."),
 	OPTION_SIZE(struct sockets_config, ring_size, .text = "1MiB", .min = 65536, .max = 1 << 28,
