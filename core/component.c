@@ -4,11 +4,13 @@
 
 const char *component_kind_name(enum component_kind kind)
 {
-	static const char *const names[] = {"receiver", "processor", "exporter", "connector", "extension"};
+	static const char *const names[] = {"receiver", "processor", "exporter", "connector",
+	                                    "extension"};
 	return names[kind];
 }
 
-void component_init(struct component *c, const struct component_type *type, const struct create_args *args)
+void component_init(struct component *c, const struct component_type *type,
+                    const struct create_args *args)
 {
 	c->type = type;
 	c->id = args->id;
