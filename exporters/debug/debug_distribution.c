@@ -22,6 +22,13 @@ static struct walk walk_begin(uint64_t count, double min, double max)
 	};
 }
 
+/* Bounds grow by factors and most measured things are skewed, so the middle of a bucket is its
+ * geometric one; the arithmetic one where zero or a sign is in the way. */
+static double between(double low, double high, double part)
+{
+	return low > 0 && high > 0 ? low * pow(high / low, part) : low + (high - low) * part;
+}
+
 static void walk_bucket(struct walk *w, double low, double high, uint64_t count)
 {
 	if (!count)
@@ -38,7 +45,7 @@ static void walk_bucket(struct walk *w, double low, double high, uint64_t count)
 		double into = w->ranks[i] - (double)w->before;
 
 		if (isnan(w->found[i]) && into <= (double)count)
-			w->found[i] = low + (high - low) * (into < 0 ? 0 : into / (double)count);
+			w->found[i] = between(low, high, into < 0 ? 0 : into / (double)count);
 	}
 	w->before += count;
 	w->highest = high;

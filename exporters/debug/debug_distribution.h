@@ -1,5 +1,6 @@
 /* debug_distribution: what a histogram, an exponential histogram or a summary says about its
- * values. Quantiles are estimates: values are taken to lie evenly within their bucket. */
+ * values. Quantiles are estimates: values are taken to lie evenly within their bucket, on a logarithmic
+ * scale. */
 #ifndef WEIR_EXPORTERS_DEBUG_DISTRIBUTION_H
 #define WEIR_EXPORTERS_DEBUG_DISTRIBUTION_H
 

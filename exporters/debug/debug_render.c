@@ -69,7 +69,10 @@ static struct slice resource_title(const Otlp__Resource *resource)
 void render_resource(const struct render *r, const Otlp__Resource *resource)
 {
 	struct slice title = resource_title(resource);
+	struct buffer rest = BUFFER_INIT;
 
+	if (resource)
+		text_attributes(&rest, resource->attributes, resource->n_attributes, title);
 	buffer_append_byte(r->out, '\n');
 	render_style(r, STYLE_STRONG);
 	if (title.len)
@@ -77,13 +80,15 @@ void render_resource(const struct render *r, const Otlp__Resource *resource)
 	else
 		buffer_append_string(r->out, "(resource without a name)");
 	render_style(r, STYLE_PLAIN);
-	if (resource && resource->n_attributes) {
+	if (rest.len) {
 		buffer_append_string(r->out, "  ");
 		render_style(r, STYLE_FAINT);
-		text_attributes(r->out, resource->attributes, resource->n_attributes, title);
+		buffer_append_slice(r->out, buffer_slice(&rest));
 		render_style(r, STYLE_PLAIN);
 	}
 	buffer_append_byte(r->out, '\n');
+	r->out->failed |= rest.failed;
+	buffer_fini(&rest);
 }
 
 /* ---- log records */
