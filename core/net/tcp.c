@@ -149,7 +149,7 @@ const char *tcp_peer(const struct tcp *t)
 
 size_t tcp_unsent(const struct tcp *t)
 {
-	return t->waiting.len + t->being_written.len;
+	return t->mute ? 1 : t->waiting.len + t->being_written.len;
 }
 
 static void empty_output(struct buffer *b)
@@ -169,6 +169,14 @@ static void start_shutdown(struct tcp *t)
 	uv_shutdown(&t->shutdown, &t->socket->uv.stream, on_shutdown);
 }
 
+/* The peer takes no more. What it said last may still be unread and is the better reason (an alert of TLS, a
+ * GOAWAY): reading goes on to its end, which is near, and tells it. */
+static void stop_writing(struct tcp *t)
+{
+	t->mute = true;
+	buffer_fini(&t->waiting);
+}
+
 static int start_write(struct tcp *t);
 
 static void on_written(uv_write_t *request, int status)
@@ -182,7 +190,7 @@ static void on_written(uv_write_t *request, int status)
 	if (status == 0 && t->waiting.len > 0)
 		status = start_write(t);
 	if (status < 0)
-		end_broken(t, status);
+		stop_writing(t);
 	else if (t->writing)
 		return;
 	else if (t->finish)
@@ -237,20 +245,21 @@ bool tcp_write(struct tcp *t, const struct slice *pieces, size_t n)
 
 	if (t->ended || t->closing || !t->socket || t->finish)
 		return false;
+	if (t->mute)
+		return true;
 	if (tcp_unsent(t) == 0)
 		r = write_now(t, &pieces, &n, &offset);
 	if (r == 0 && n > 0) {
 		for (; n > 0; pieces++, n--, offset = 0)
 			buffer_append(&t->waiting, pieces->data + offset, pieces->len - offset);
-		r = t->waiting.failed ? -ENOMEM : 0;
-		if (r == 0 && !t->writing && t->waiting.len > 0)
+		if (!t->waiting.failed && !t->writing && t->waiting.len > 0)
 			r = start_write(t);
 	}
-	if (r < 0) {
-		t->ended = true;
-		uv_read_stop(&t->socket->uv.stream);
-	}
-	return r == 0;
+	if (t->waiting.failed)
+		return false;
+	if (r < 0)
+		stop_writing(t);
+	return true;
 }
 
 void tcp_finish(struct tcp *t)

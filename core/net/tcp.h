@@ -33,8 +33,8 @@ int tcp_connect(struct loop *loop, const struct endpoint *endpoint, const struct
 /* Takes over an accepted connection and starts reading; from on_accept only. */
 void tcp_serve(struct tcp *t, const struct tcp_events *events, void *arg);
 
-/* Sends the pieces in order, after what is unsent. False when there is no memory to keep the rest
- * or the connection is broken: then close it, on_end does not follow. */
+/* Sends the pieces in order, after what is unsent. False when there is no memory to keep the rest, or the connection
+ * has ended: then close it, on_end does not follow. When the peer takes no more, the bytes are lost and on_end follows. */
 bool tcp_write(struct tcp *t, const struct slice *pieces, size_t n);
 size_t tcp_unsent(const struct tcp *t);
 

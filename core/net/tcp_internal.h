@@ -35,7 +35,8 @@ struct tcp {
 	const struct tcp_events *events;
 	void *arg;
 	struct tcp_socket *socket; /* NULL until connected */
-	bool ended;                /* on_end was told or a write failed */
+	bool ended;                /* on_end was told */
+	bool mute;                 /* a write failed */
 	bool closing;
 	unsigned handles; /* open ones that keep this memory */
 

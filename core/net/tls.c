@@ -1,6 +1,5 @@
 #include "core/net/tls.h"
 
-#include "core/base/buffer.h"
 #include "core/net/tls_internal.h"
 
 #include <arpa/inet.h>
@@ -18,6 +17,7 @@ struct tls_session {
 	SSL *ssl;
 	BIO *in, *out; /* owned by ssl */
 	char host[256], where[280], alpn[16];
+	char names[200]; /* of a certificate that was refused */
 	bool open;
 };
 
@@ -47,6 +47,53 @@ static bool offer_alpn(SSL *ssl, const char *alpn)
 	return SSL_set_alpn_protos(ssl, list, (unsigned)len + 1) == 0;
 }
 
+/* Adds one name to the list that a message will show, as far as there is room. */
+static void append_name(struct tls_session *s, const char *text, size_t len)
+{
+	size_t have = strlen(s->names);
+
+	if (len + 3 > sizeof s->names - have)
+		return;
+	snprintf(s->names + have, sizeof s->names - have, "%s%.*s", have ? ", " : "", (int)len,
+	         text);
+	for (char *c = s->names + have; *c; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';
+}
+
+/* Notes whom a certificate is for that is not for whom we wanted: once refused, it is gone. */
+static void note_names(struct tls_session *s, X509 *certificate)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+
+	s->names[0] = '\0';
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		char text[INET6_ADDRSTRLEN] = "";
+
+		if (name->type == GEN_DNS) {
+			append_name(s, (const char *)name->d.dNSName->data,
+			            (size_t)name->d.dNSName->length);
+		} else if (name->type == GEN_IPADD) {
+			int length = name->d.iPAddress->length;
+			if (length == 4 || length == 16)
+				inet_ntop(length == 4 ? AF_INET : AF_INET6, name->d.iPAddress->data,
+				          text, sizeof text);
+			append_name(s, text, strlen(text));
+		}
+	}
+	GENERAL_NAMES_free(names);
+}
+
+static int on_verified(int ok, X509_STORE_CTX *chain)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+
+	if (!ok)
+		note_names(SSL_get_app_data(ssl), X509_STORE_CTX_get0_cert(chain));
+	return ok;
+}
+
 int tls_session_new(struct tls_context *c, const char *host, const char *where, const char *alpn,
                     struct tls_session **ret, struct error *error)
 {
@@ -69,6 +116,8 @@ int tls_session_new(struct tls_context *c, const char *host, const char *where, 
 	BIO_set_mem_eof_return(s->in, -1); /* empty is not the end */
 	SSL_set_bio(s->ssl, s->in, s->out);
 	SSL_set_connect_state(s->ssl);
+	SSL_set_app_data(s->ssl, s);
+	SSL_set_verify(s->ssl, SSL_CTX_get_verify_mode(c->ssl), on_verified);
 	if (!expect_host(s->ssl, s->host) || !offer_alpn(s->ssl, s->alpn))
 		goto no_memory;
 	*ret = s;
@@ -102,53 +151,12 @@ int tls_receive(struct tls_session *s, struct slice ciphertext)
 	return 0;
 }
 
-/* The names a certificate is for, as "a.example, *.b.example, 10.0.0.1". */
-static void append_names(struct buffer *out, X509 *certificate)
+static int wrong_name(const struct tls_session *s, struct error *error)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names) && out->len < 200; i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-		char text[INET6_ADDRSTRLEN] = "";
-
-		if (name->type == GEN_DNS) {
-			if (out->len)
-				buffer_append_string(out, ", ");
-			for (int j = 0; j < name->d.dNSName->length && j < 253; j++) {
-				uint8_t c = name->d.dNSName->data[j];
-				buffer_append_byte(out, c < 0x20 || c > 0x7e ? '?' : c);
-			}
-		} else if (name->type == GEN_IPADD) {
-			int length = name->d.iPAddress->length;
-			if (length == 4 || length == 16)
-				inet_ntop(length == 4 ? AF_INET : AF_INET6, name->d.iPAddress->data,
-				          text, sizeof text);
-			if (out->len)
-				buffer_append_string(out, ", ");
-			buffer_append_string(out, text);
-		}
-	}
-	GENERAL_NAMES_free(names);
-}
-
-static int wrong_name(struct tls_session *s, struct error *error)
-{
-	X509 *certificate = SSL_get1_peer_certificate(s->ssl);
-	struct buffer names = BUFFER_INIT;
-	const char *text = NULL;
-	int r;
-
-	if (certificate)
-		append_names(&names, certificate);
-	if (names.len)
-		text = buffer_string(&names);
-	r = error_set(error, -EACCES,
-	              "certificate of %s is not for %s but for %s; connect by that name or set "
-	              "tls::server_name_override",
-	              s->where, s->host, text ? text : "no name at all");
-	buffer_fini(&names);
-	X509_free(certificate);
-	return r;
+	return error_set(error, -EACCES,
+	                 "certificate of %s is not for %s but for %s; connect by that name or set "
+	                 "tls::server_name_override",
+	                 s->where, s->host, s->names[0] ? s->names : "no name at all");
 }
 
 static int refused_certificate(struct tls_session *s, long verdict, struct error *error)
