@@ -95,7 +95,8 @@ struct component_type {
 	             struct error *error); /* rules over several fields; pure; may be NULL */
 	int (*create)(const struct create_args *args, struct component **ret,
 	              struct error *error); /* memory only */
-	int (*start)(struct component *c, struct error *error); /* listen, connect, attach; returns at
+	int (*start)(struct component *c,
+	             struct error *error); /* listen, connect, attach; returns at
 	                                                           once; may be NULL */
 	void (*consume)(struct component *c, struct batch *batch,
 	                struct done done); /* NULL for receivers, extensions */
