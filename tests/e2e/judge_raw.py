@@ -18,6 +18,7 @@ Prints one JSON line {"behaviour": port, ...} and serves until its standard inpu
   bomb           a gzip message that inflates to 16 MiB
   close          closes as soon as it has accepted
   answer_ok      OK, an empty response; counts nothing
+  half_then_ok   half_frame on the first three connections, answer_ok afterwards
   garbage        random bytes
 """
 import json
@@ -52,6 +53,8 @@ BOMB = bomb()
 
 
 class Connection:
+    halves = 3  # of half_then_ok, over all connections
+
     def __init__(self, sock, way):
         self.sock, self.way = sock, way
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
@@ -125,6 +128,13 @@ class Connection:
         self.sock.sendall(b"\x00\x00\x40\x01\x04")
         self.open = False
 
+    def half_then_ok(self, stream):
+        if Connection.halves > 0:
+            Connection.halves -= 1
+            self.half_frame(stream)
+        else:
+            self.answer(stream)
+
     def goaway(self, stream):
         if self.calls == 1:
             self.flush()
@@ -163,7 +173,7 @@ class Connection:
 
 
 WAYS = ["half_frame", "goaway", "goaway_always", "silent", "deaf", "http1", "page", "refuse_first", "reset",
-        "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "garbage"]
+        "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "half_then_ok", "garbage"]
 
 
 def serve(listener, way):

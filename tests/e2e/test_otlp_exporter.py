@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""The otlp exporter of the real program against backends that are away, busy, broken or picky. What weir says it sent is held
+against what arrived, and at every reading: received = sent + dropped + refused + queued."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import weirtest
+
+try:
+    import judge
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(weirtest.SKIPPED)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MESSAGES = None
+
+CONFIG = """
+    receivers:
+      sockets: {{collection_interval: 200ms}}
+    exporters:
+      otlp:
+        endpoint: "127.0.0.1:{port}"
+        tls: {{insecure: true}}
+        compression: {compression}
+        timeout: 3s
+        retry_on_failure: {{initial_interval: 100ms, max_interval: 500ms}}
+        sending_queue: {{batch: {{flush_timeout: 50ms}}}}
+    service:
+      shutdown_timeout: 5s
+      telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
+      pipelines:
+        metrics: {{receivers: [sockets], exporters: [otlp]}}
+"""
+
+
+def start_judge(stage, behaviour="ok", port=0):
+    global MESSAGES
+    MESSAGES = MESSAGES or judge.Messages()
+    return stage.keep(server := judge.Judge(behaviour, f"127.0.0.1:{port}", messages=MESSAGES), server.stop)
+
+
+def start_weir(stage, port, compression="gzip"):
+    weirtest.need_root()
+    return stage.weir(CONFIG.format(port=port, compression=compression))
+
+
+class Account:
+    """One reading of the exporter's books. Reading makes a connection, so there is always something to report."""
+
+    def __init__(self, weir):
+        figures = weir.metrics()
+
+        def total(name, **labels):
+            wanted = set(labels.items())
+            return sum(v for (n, series), v in figures.items() if n == name and wanted <= set(series))
+
+        self.received = total("weir_exporter_received_items")
+        self.sent = total("weir_exporter_sent_items")
+        self.queued = total("weir_exporter_queued_items")
+        self.refused = total("weir_exporter_refused_items")
+        self.dropped = total("weir_exporter_dropped_items")
+        self.retries = total("weir_exporter_retries")
+        self.rejected = total("weir_exporter_dropped_items", reason="partial_rejected")
+        self.permanent = total("weir_exporter_dropped_items", reason="permanent_error")
+        assert self.received == self.sent + self.dropped + self.refused + self.queued, vars(self)
+
+
+def wait_for_account(weir, condition, what):
+    def met():
+        account = Account(weir)
+        return account if condition(account) else None
+
+    return weirtest.wait_for(met, what=what)
+
+
+def nothing_lost(weir, server):
+    """Ends weir; everything that it had taken in arrived."""
+    before = Account(weir)
+    assert before.dropped == 0 and before.refused == 0, vars(before)
+    assert weir.stop() == 0
+    log = weir.stderr()
+    assert "at shutdown" not in log, log
+    assert server.items() >= before.received, (server.items(), vars(before))
+
+
+def test_delivers_with_every_compression(stage):
+    for compression in "none", "gzip":  # grpcio knows no zstd
+        server = start_judge(stage)
+        weir = start_weir(stage, server.port, compression)
+        wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
+        nothing_lost(weir, server)
+        assert server.received[0]["metadata"]["user-agent"].startswith("weir/")
+
+
+def test_loses_nothing_while_the_backend_is_away(stage):
+    port = weirtest.free_port()
+    weir = start_weir(stage, port)
+    wait_for_account(weir, lambda a: a.queued > 50 and a.retries > 3, "items wait for the backend")
+    assert f"cannot connect to 127.0.0.1:{port}" in weir.stderr()
+    time.sleep(2)  # so that several attempts to connect fail: it is the outage that is tested
+    server = start_judge(stage, port=port)
+    wait_for_account(weir, lambda a: a.sent > 0 and a.queued < 50, "the queue is empty again")
+    nothing_lost(weir, server)
+
+
+def test_loses_nothing_when_the_backend_is_restarted(stage):
+    server = start_judge(stage)
+    weir = start_weir(stage, server.port)
+    wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
+    server.stop()
+    before = server.items()
+    wait_for_account(weir, lambda a: a.queued > 50, "items wait for the backend")
+    again = start_judge(stage, port=server.port)
+    wait_for_account(weir, lambda a: a.sent > before + 50 and a.queued < 50, "the queue is empty again")
+    account = Account(weir)
+    assert weir.stop() == 0
+    assert account.dropped == 0, vars(account)
+    assert before + again.items() >= account.received
+
+
+def test_waits_as_long_as_the_backend_asks(stage):
+    server = start_judge(stage, "fail-first:3:1.5")
+    weir = start_weir(stage, server.port)
+    start = time.monotonic()
+    wait_for_account(weir, lambda a: a.retries >= 3 and a.queued < 50, "the refused requests were repeated")
+    assert time.monotonic() - start > 1.5
+    nothing_lost(weir, server)
+
+
+def test_loses_nothing_to_a_flaky_backend(stage):
+    server = start_judge(stage, "flaky:0.7")
+    weir = start_weir(stage, server.port)
+    wait_for_account(weir, lambda a: a.retries > 5 and a.sent > 50, "some of it arrived")
+    server.behaviour = "ok"
+    wait_for_account(weir, lambda a: a.queued < 50, "the queue is empty again")
+    nothing_lost(weir, server)
+
+
+def test_counts_what_the_backend_rejects(stage):
+    server = start_judge(stage, "partial:2:two were bad")
+    weir = start_weir(stage, server.port)
+    account = wait_for_account(weir, lambda a: a.rejected >= 4, "items were rejected")
+    assert account.retries == 0
+    assert "rejected 2 of" in weir.stderr() and "two were bad" in weir.stderr()
+    assert weir.stop() == 0
+
+
+def test_drops_and_counts_what_the_backend_refuses(stage):
+    server = start_judge(stage, "invalid")
+    weir = start_weir(stage, server.port)
+    account = wait_for_account(weir, lambda a: a.permanent > 0, "items were refused")
+    assert account.retries == 0 and account.sent == 0
+    assert "answered INVALID_ARGUMENT: no such thing" in weir.stderr()
+    weir.stop()
+
+
+def test_survives_a_backend_that_closes_after_half_a_frame(stage):
+    raw = subprocess.Popen([sys.executable, os.path.join(HERE, "judge_raw.py")], stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, text=True)
+    stage.keep(raw, raw.kill)
+    port = json.loads(raw.stdout.readline())["half_then_ok"]
+    weir = start_weir(stage, port)
+    account = wait_for_account(weir, lambda a: a.sent > 50 and a.queued < 50, "everything arrives after all")
+    assert account.retries >= 3 and account.dropped == 0, vars(account)
+    assert "lost: the server closed it" in weir.stderr()
+    assert weir.stop() == 0
+
+
+def test_says_what_was_lost_when_it_has_to_end(stage):
+    weir = start_weir(stage, weirtest.free_port())
+    wait_for_account(weir, lambda a: a.queued > 0, "items wait for the backend")
+    weir.stop()
+    assert "at shutdown" in weir.stderr(), weir.stderr()
+
+
+if __name__ == "__main__":
+    weirtest.main()
