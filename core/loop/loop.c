@@ -82,6 +82,28 @@ bool loop_run_once(struct loop *l)
 	return uv_run(&l->uv, UV_RUN_ONCE) != 0 || deliver_messages(l);
 }
 
+static void on_time_over(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+bool loop_run_for(struct loop *l, uint64_t timeout_ns)
+{
+	bool over = false, left = true;
+	uv_timer_t timer;
+
+	uv_timer_init(&l->uv, &timer);
+	timer.data = &over;
+	uv_update_time(&l->uv);
+	uv_timer_start(&timer, on_time_over, (timeout_ns + 999999) / 1000000, 0);
+	uv_unref((uv_handle_t *)&timer);
+	while (left && !over)
+		left = loop_run_once(l);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&l->uv, UV_RUN_NOWAIT); /* the timer is on this stack: it is closed before we go */
+	return !left || !uv_loop_alive(&l->uv);
+}
+
 void loop_free(struct loop *l)
 {
 	if (!l)

@@ -18,9 +18,13 @@ int loop_new(struct loop **ret, struct error *error);
 /* Runs until nothing is left that could call back. */
 void loop_run(struct loop *l);
 
-/* Runs one round: waits for the next event at most, and handles it. False when nothing is left. For
- * tests. */
+/* Runs one round: waits for the next event at most, and handles it. False when nothing is left. */
 bool loop_run_once(struct loop *l);
+
+/* Runs until nothing is left, but no longer than timeout_ns. False when something still is, which
+ * may be a thread of the pool that hangs in the kernel (a disk, a name server): loop_free() would
+ * wait for it. */
+bool loop_run_for(struct loop *l, uint64_t timeout_ns);
 
 void loop_free(struct loop *l); /* after loop_run(); takes NULL */
 

@@ -97,19 +97,24 @@ struct daemon *daemon_new(struct plan *plan, struct error *error)
 	return d;
 }
 
-void daemon_free(struct daemon *d)
+bool daemon_free(struct daemon *d)
 {
 	if (!d)
-		return;
+		return true;
 	graph_free(d->graph);
 	process_metrics_free(d->process);
 	metrics_free(d->metrics);
 	for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)
 		unix_signal_free(d->signals[i]);
 	timer_free(d->late);
+	if (d->loop && !loop_run_for(d->loop, LATE_NS)) {
+		log_warn(&d->log, "Leaving while a disk or a name server has not answered.");
+		return false;
+	}
 	loop_free(d->loop);
 	plan_free(d->plan);
 	free(d);
+	return true;
 }
 
 /* /metrics */

@@ -20,6 +20,8 @@ int daemon_try(struct daemon *d, struct error *error);
  * orderly stop; otherwise the error, with everything taken down. */
 int daemon_run(struct daemon *d, struct error *error);
 
-void daemon_free(struct daemon *d); /* takes NULL */
+/* Takes NULL. False when a thread of the pool still hangs in the kernel (a disk, a name server):
+ * then what it works with stays, and only _exit() ends the process without waiting for it. */
+bool daemon_free(struct daemon *d);
 
 #endif

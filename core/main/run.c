@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --config and --set, for the commands that know nothing else. */
 static enum exit_code parse_sources(int argc, char **argv, const char *command,
@@ -46,6 +47,14 @@ static struct daemon *load(int argc, char **argv, const char *command, enum exit
 	return d;
 }
 
+static enum exit_code end(struct daemon *d, enum exit_code code)
+{
+	if (daemon_free(d))
+		return code;
+	fflush(stderr);
+	_exit((int)code);
+}
+
 enum exit_code run_command(int argc, char **argv)
 {
 	struct error error = ERROR_INIT;
@@ -60,8 +69,7 @@ enum exit_code run_command(int argc, char **argv)
 		fprintf(stderr, "weir: %s\n", error.message);
 		code = EXIT_RUNTIME;
 	}
-	daemon_free(d);
-	return code;
+	return end(d, code);
 }
 
 enum exit_code validate_command(int argc, char **argv)
@@ -78,6 +86,5 @@ enum exit_code validate_command(int argc, char **argv)
 	} else {
 		puts("The configuration is valid.");
 	}
-	daemon_free(d);
-	return code;
+	return end(d, code);
 }

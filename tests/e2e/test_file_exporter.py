@@ -129,5 +129,16 @@ def test_a_full_disk_is_told_and_overcome(stage):
     assert weir.stop() == 0
 
 
+def test_a_disk_that_hangs_does_not_hold_up_the_end(stage):
+    ready(stage)
+    path = stage.path("out.json")
+    os.mkfifo(path)  # nobody reads: the first 64 KiB are taken, then the write hangs
+    weir = stage.weir(config(path) + "      shutdown_timeout: 1s\n")
+    weirtest.wait_for(lambda: weir.figure("weir_exporter_file_waiting_batches") > 2, what="batches wait for the disk")
+    assert weir.stop(deadline=8) == 0  # at the deadline, and 2 s of patience with the thread that hangs
+    assert f"writing to {path} hung at shutdown: " in weir.stderr()
+    assert "Leaving while a disk or a name server has not answered." in weir.stderr()
+
+
 if __name__ == "__main__":
     weirtest.main()

@@ -225,6 +225,34 @@ static void work_runs_on_another_thread_and_is_done_on_the_loop(void **state)
 	loop_free(l);
 }
 
+/* Hangs until somebody writes to the pipe. */
+static void wait_for_byte(void *arg)
+{
+	char byte;
+
+	assert_int_equal(read(*(const int *)arg, &byte, 1), 1);
+}
+
+static void on_byte_read(void *arg)
+{
+}
+
+static void running_for_a_time_does_not_wait_for_work_that_hangs(void **state)
+{
+	struct loop *l = new_loop();
+	int pipe_ends[2];
+
+	assert_true(loop_run_for(l, 60 * NS_PER_S)); /* nothing to wait for */
+	assert_int_equal(pipe(pipe_ends), 0);
+	assert_int_equal(work_submit(l, wait_for_byte, on_byte_read, &pipe_ends[0]), 0);
+	assert_false(loop_run_for(l, 20 * NS_PER_MS));
+	assert_int_equal(write(pipe_ends[1], "x", 1), 1);
+	assert_true(loop_run_for(l, 60 * NS_PER_S));
+	loop_free(l);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+}
+
 struct pipe_end {
 	struct poll *poll;
 	int fd, events, calls;
@@ -320,6 +348,7 @@ int main(void)
 		cmocka_unit_test(messages_of_a_thread_arrive_in_order),
 		cmocka_unit_test(a_message_that_was_posted_is_delivered_before_the_loop_ends),
 		cmocka_unit_test(work_runs_on_another_thread_and_is_done_on_the_loop),
+		cmocka_unit_test(running_for_a_time_does_not_wait_for_work_that_hangs),
 		cmocka_unit_test(poll_tells_when_a_descriptor_is_ready),
 		cmocka_unit_test(poll_refuses_what_cannot_be_polled),
 		cmocka_unit_test(every_watcher_of_a_signal_is_called),
