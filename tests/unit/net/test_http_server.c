@@ -238,7 +238,7 @@ static void names_the_address_that_is_in_use(void **state)
 	struct fixture f;
 	struct http_server *second;
 	struct error error = ERROR_INIT;
-	char text[64], wanted[96];
+	char text[64], wanted[128];
 	struct endpoint e;
 
 	fixture_open(&f, state);
