@@ -11,7 +11,7 @@
 #include "core/loop/timer.h"
 #include "core/pipeline/plan.h"
 #include "core/self/metrics.h"
-#include "tests/contract/failing_memory.h"
+#include "tests/support/failing_memory.h"
 #include "tests/unit/export/make_batch.h"
 
 #include <setjmp.h>

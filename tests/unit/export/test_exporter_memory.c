@@ -1,5 +1,5 @@
 /* Every single allocation of the exporter fails once. */
-#include "tests/unit/export/fail_allocation.h"
+#include "tests/support/failing_memory.h"
 #include "tests/unit/export/fixture.h"
 
 #include <setjmp.h>
@@ -25,10 +25,10 @@ static bool run_scenario(unsigned nth, bool batching)
 	f->at_once = &later;
 	for (unsigned i = 0; i < GIVEN; i++)
 		batches[i] = make_batch(5, 5 * i, &f->budget);
-	fail_allocation(nth);
+	failing_memory_arm(nth);
 	f->exporter = exporter_new(&f->component, SIGNAL_TRACES, &f->config, fixture_send, f);
 	if (!f->exporter) {
-		assert_true(fail_allocation_end());
+		assert_true(failing_memory_disarm());
 		for (unsigned i = 0; i < GIVEN; i++)
 			batch_unref(batches[i]);
 		fixture_free(f);
@@ -38,7 +38,7 @@ static bool run_scenario(unsigned nth, bool batching)
 		exporter_consume(f->exporter, batches[i], (struct done){NULL, NULL});
 	f->at_once = &ok;
 	begin_shutdown(f, 5 * NS_PER_S);
-	failed = fail_allocation_end();
+	failed = failing_memory_disarm();
 	WAIT_UNTIL(f, f->closed);
 	assert_accounts_balance(f);
 	assert_int_equal(figure(f, "weir_exporter_received_items"), 5 * GIVEN);

@@ -1,5 +1,5 @@
 /* Every single allocation of building, starting, running and stopping a graph fails once. */
-#include "tests/unit/export/fail_allocation.h"
+#include "tests/support/failing_memory.h"
 #include "tests/unit/export/make_batch.h"
 #include "tests/unit/pipeline/fake.h"
 
@@ -33,7 +33,7 @@ static bool run_scenario(unsigned nth)
 	bool failed;
 
 	plan_two_pipelines(w);
-	fail_allocation(nth);
+	failing_memory_arm(nth);
 	w->graph = graph_new(&w->plan, &w->host);
 	if (w->graph) {
 		if (graph_build(w->graph, &error) == 0 && graph_start(w->graph, &error) == 0)
@@ -41,7 +41,7 @@ static bool run_scenario(unsigned nth)
 			                 (struct done){on_done, &told});
 		world_stop(w, NS_PER_S);
 	}
-	failed = fail_allocation_end();
+	failed = failing_memory_disarm();
 	if (w->graph)
 		world_wait_stopped(w);
 	if (!batch)

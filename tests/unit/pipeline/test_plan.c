@@ -2,7 +2,7 @@
 #include "config/expand.h"
 #include "config/load.h"
 #include "core/pipeline/plan.h"
-#include "tests/contract/failing_memory.h"
+#include "tests/support/failing_memory.h"
 #include "tests/unit/config/fake_types.h"
 
 #include <errno.h>
