@@ -62,7 +62,7 @@ static int each_certificate(const struct material *m,
                             struct error *error)
 {
 	unsigned n = 0;
-	BIO *bio;
+	BIO *bio = NULL;
 	X509 *x;
 	int r = material_open(m, &bio, error);
 
@@ -116,7 +116,7 @@ static int no_password(char *to, int size, int writing, void *arg)
 static int load_key(SSL_CTX *ctx, const struct material *m, struct error *error)
 {
 	EVP_PKEY *key;
-	BIO *bio;
+	BIO *bio = NULL;
 	int r = material_open(m, &bio, error);
 
 	if (r < 0)
