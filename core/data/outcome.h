@@ -6,6 +6,7 @@
 #define WEIR_DATA_OUTCOME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum outcome_status {
@@ -23,16 +24,25 @@ struct outcome {
 	const char *message;     /* NULL or a sentence; valid only during the call */
 };
 
-/* What says more about a whole whose parts had different outcomes: RETRY over PERMANENT over
- * CANCELED over OK. The sender learns the worst; after RETRY parts that went through come again. */
-static inline bool outcome_is_worse(enum outcome_status a, enum outcome_status b)
+/* Adds the outcome of a part to that of the whole: RETRY over PERMANENT over CANCELED over OK, and
+ * the longest delay. The sender learns the worst; after RETRY parts that went through come again.
+ * True when the part's message now speaks for the whole: whoever wants it copies it into
+ * whole->message, which is NULL then. rejected_items are left to the caller, whose parts may hold
+ * the same items or different ones. */
+static inline bool outcome_join(struct outcome *whole, const struct outcome *part)
 {
 	static const int weights[] = {[OUTCOME_OK] = 0,
 	                              [OUTCOME_CANCELED] = 1,
 	                              [OUTCOME_PERMANENT] = 2,
 	                              [OUTCOME_RETRY] = 3};
 
-	return weights[a] > weights[b];
+	if (part->retry_after_ns > whole->retry_after_ns)
+		whole->retry_after_ns = part->retry_after_ns;
+	if (weights[part->status] > weights[whole->status]) {
+		whole->status = part->status;
+		whole->message = NULL;
+	}
+	return part->status == whole->status && part->message && !whole->message;
 }
 
 struct done {

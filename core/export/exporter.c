@@ -137,11 +137,10 @@ struct answer {
 static void on_entry(void *arg, struct entry *entry)
 {
 	const struct answer *a = arg;
-	struct outcome outcome = {.status = entry->status,
-	                          .retry_after_ns = entry->retry_after_ns,
-	                          .rejected_items = entry->rejected_items,
-	                          .message = entry->status == OUTCOME_OK ? NULL : a->message};
+	struct outcome outcome = entry->outcome;
 	struct done done = entry->done;
+
+	outcome.message = outcome.status == OUTCOME_OK ? NULL : a->message;
 
 	if (a->exporter->config->sending_queue.enabled)
 		queue_release(&a->exporter->queue, entry->size);

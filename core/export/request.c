@@ -118,14 +118,6 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
 	return 0;
 }
 
-static void entry_add(struct entry *entry, const struct outcome *o)
-{
-	if (outcome_is_worse(o->status, entry->status))
-		entry->status = o->status;
-	if (o->retry_after_ns > entry->retry_after_ns)
-		entry->retry_after_ns = o->retry_after_ns;
-}
-
 void request_answer(struct request *r, const struct outcome *outcome,
                     void (*on_entry)(void *arg, struct entry *entry), void *arg)
 {
@@ -140,8 +132,8 @@ void request_answer(struct request *r, const struct outcome *outcome,
 		uint64_t share = rejected < p->items ? rejected : p->items;
 
 		rejected -= share;
-		entry->rejected_items += share;
-		entry_add(entry, outcome);
+		entry->outcome.rejected_items += share;
+		outcome_join(&entry->outcome, outcome);
 		if (p != &entry->own)
 			free(p);
 		if (--entry->parts == 0)

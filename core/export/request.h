@@ -18,11 +18,10 @@ struct part {
 };
 
 struct entry {
-	struct done done;           /* fn NULL once answered */
-	size_t size;                /* of the batch as it came, by the queue's sizer */
-	size_t parts;               /* not answered yet */
-	enum outcome_status status; /* joined from the answered parts */
-	uint64_t retry_after_ns, rejected_items;
+	struct done done;       /* fn NULL once answered */
+	size_t size;            /* of the batch as it came, by the queue's sizer */
+	size_t parts;           /* not answered yet */
+	struct outcome outcome; /* joined from the answered parts; without a message */
 	struct part own;
 };
 

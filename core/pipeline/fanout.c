@@ -20,17 +20,11 @@ static void join_add(struct join *j, const struct outcome *o)
 {
 	struct outcome *sum = &j->outcome;
 
-	if (outcome_is_worse(o->status, sum->status)) {
-		sum->status = o->status;
-		sum->message = NULL;
-		if (o->message) {
-			snprintf(j->message, sizeof j->message, "%s", o->message);
-			sum->message = j->message;
-		}
+	if (outcome_join(sum, o)) {
+		snprintf(j->message, sizeof j->message, "%s", o->message);
+		sum->message = j->message;
 	}
-	if (o->retry_after_ns > sum->retry_after_ns)
-		sum->retry_after_ns = o->retry_after_ns;
-	if (o->rejected_items > sum->rejected_items)
+	if (o->rejected_items > sum->rejected_items) /* every branch was given the same items */
 		sum->rejected_items = o->rejected_items;
 }
 

@@ -123,26 +123,12 @@ static int batch_check(const void *config, struct error *error)
 
 /* ---- outcomes */
 
-/* The sender of a batch that was cut must learn the worst: CANCELED and RETRY make it send the
- * whole batch again (the parts that went through arrive twice), PERMANENT makes it give up. */
-static void outcome_join(struct ticket *t, const struct outcome *o)
+static void ticket_join(struct ticket *t, const struct outcome *o)
 {
-	static const int rank[] = {[OUTCOME_OK] = 0,
-	                           [OUTCOME_PERMANENT] = 1,
-	                           [OUTCOME_RETRY] = 2,
-	                           [OUTCOME_CANCELED] = 3};
-	struct outcome *j = &t->joined;
-
-	if (rank[o->status] > rank[j->status]) {
-		j->status = o->status;
-		j->message = NULL;
-	}
-	if (o->status == j->status && o->message && !j->message) {
+	if (outcome_join(&t->joined, o)) {
 		snprintf(t->message, sizeof t->message, "%s", o->message);
-		j->message = t->message;
+		t->joined.message = t->message;
 	}
-	if (o->retry_after_ns > j->retry_after_ns)
-		j->retry_after_ns = o->retry_after_ns;
 }
 
 /* Tells the sender. The last thing done with the ticket. */
@@ -186,7 +172,7 @@ static void tickets_fail(struct processor *p, const struct outcome *o)
 	while ((t = LIST_FIRST(&p->tickets, struct ticket, waiting))) {
 		list_remove(&t->waiting);
 		t->whole = true;
-		outcome_join(t, o);
+		ticket_join(t, o);
 		if (!t->shares)
 			list_push(&settled, &t->waiting);
 	}
@@ -213,7 +199,7 @@ static void shipment_unload(struct shipment *s, const struct outcome *o, struct 
 	for (size_t i = 0; i < s->n_shares; i++) {
 		struct ticket *t = s->shares[i].ticket;
 		t->joined.rejected_items += share_rejected(&s->shares[i], &rejected);
-		outcome_join(t, o);
+		ticket_join(t, o);
 		if (--t->shares == 0 && t->whole)
 			list_push(settled, &t->waiting);
 	}

@@ -147,8 +147,9 @@ static void the_sender_of_a_cut_batch_learns_the_worst(void **state)
 
 	stage_create(s, batch, "{timeout: 0s, send_batch_size: 1, send_batch_max_size: 1}",
 	             SIGNAL_TRACES);
-	a = give(s, 4, 0);
-	assert_int_equal(s->n_kept, 4);
+	a = give(s, 5, 0);
+	assert_int_equal(s->n_kept, 5);
+	stage_answer(s, (struct outcome){.status = OUTCOME_CANCELED, .message = "shut down"});
 	stage_answer(s, (struct outcome){.status = OUTCOME_PERMANENT, .message = "too bad"});
 	stage_answer(s, (struct outcome){.status = OUTCOME_RETRY,
 	                                 .retry_after_ns = 5,

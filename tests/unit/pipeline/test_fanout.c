@@ -111,7 +111,9 @@ static void the_outcome_is_told_once_when_all_have_answered(void **state)
 		enum outcome_status given[BRANCHES], joined;
 		const char *message;
 	} cases[] = {
-		{{OUTCOME_OK, OUTCOME_OK, OUTCOME_OK}, OUTCOME_OK, ""},
+		{{OUTCOME_OK, OUTCOME_OK, OUTCOME_OK},
+	         OUTCOME_OK,
+	         "0"}, /* why some were rejected */
 		{{OUTCOME_OK, OUTCOME_PERMANENT, OUTCOME_OK}, OUTCOME_PERMANENT, "1"},
 		{{OUTCOME_PERMANENT, OUTCOME_RETRY, OUTCOME_PERMANENT}, OUTCOME_RETRY, "1"},
 		{{OUTCOME_CANCELED, OUTCOME_OK, OUTCOME_OK}, OUTCOME_CANCELED, "0"},
