@@ -21,6 +21,7 @@ struct value {
 	const struct path *path;
 	struct position at;
 	bool moved; /* its nodes stand where the reference stands, not in a file of their own */
+	bool made;  /* the reference at hand stands in no file: expansion put it together */
 	unsigned depth;
 };
 
@@ -89,29 +90,38 @@ static struct node *make_node(struct expansion *x, struct node fields)
 	return n;
 }
 
+/* The last "${" of the text, or NULL. */
+static const char *find_opening(const char *text, size_t len)
+{
+	const char *brace;
+
+	while ((brace = memrchr(text, '{', len))) {
+		if (brace > text && brace[-1] == '$')
+			return brace - 1;
+		len = (size_t)(brace - text);
+	}
+	return NULL;
+}
+
 /* The first reference that can be resolved: the innermost before the first "}" that is not escaped
  * by an odd number of dollar signs before its "$". False: none. */
 static bool find_reference(const char *text, size_t len, size_t *ret_start, size_t *ret_end)
 {
-	size_t from = 0;
-	const char *close;
+	const char *from = text, *end = text + len, *close, *open;
 
-	while ((close = memchr(text + from, '}', len - from))) {
-		size_t end = (size_t)(close - text), start = end, dollars = 0;
+	for (; (close = memchr(from, '}', (size_t)(end - from))); from = close + 1) {
+		size_t dollars = 0;
 
-		while (start > from && !(text[start] == '{' && text[start - 1] == '$'))
-			start--;
-		if (start > from) {
-			start--;
-			while (start - dollars > from && text[start - dollars - 1] == '$')
-				dollars++;
-			if (dollars % 2 == 0) {
-				*ret_start = start;
-				*ret_end = end + 1;
-				return true;
-			}
+		open = find_opening(from, (size_t)(close - from));
+		if (!open)
+			continue;
+		while (open - dollars > from && *(open - dollars - 1) == '$')
+			dollars++;
+		if (dollars % 2 == 0) {
+			*ret_start = (size_t)(open - text);
+			*ret_end = (size_t)(close + 1 - text);
+			return true;
 		}
-		from = end + 1;
 	}
 	return false;
 }
@@ -126,6 +136,14 @@ static bool is_env_name(const char *name, size_t len)
 	return len > 0;
 }
 
+static const char redacted[] = "[REDACTED]";
+
+/* Part of a reference as a message may show it: what was put together may be made of a secret. */
+static const char *shown(const struct value *v, const char *text)
+{
+	return v->made ? redacted : text;
+}
+
 static int resolve_env(struct expansion *x, const struct value *v, const char *rest,
                        struct buffer *out)
 {
@@ -133,20 +151,20 @@ static int resolve_env(struct expansion *x, const struct value *v, const char *r
 	size_t len = fallback ? (size_t)(fallback - rest) : strlen(rest);
 	char *name, path[PATH_TEXT_MAX];
 
-	if (!is_env_name(rest, len))
-		return REFUSE(x, v,
-		              "environment variable \"%.*s\" has invalid name: must match regex "
-		              "^[a-zA-Z_][a-zA-Z0-9_]*$",
-		              (int)len, rest);
 	name = arena_printf(x->arena, "%.*s", (int)len, rest);
 	if (!name)
 		return no_memory(x, v);
+	if (!is_env_name(rest, len))
+		return REFUSE(x, v,
+		              "environment variable \"%s\" has invalid name: must match regex "
+		              "^[a-zA-Z_][a-zA-Z0-9_]*$",
+		              shown(v, name));
 	found = x->io->getenv(x->io->arg, name);
 	if (!found && !fallback)
 		diagnostics_warn(x->diagnostics, v->at, path_text(v->path, path),
 		                 "Configuration references unset environment variable \"%s\"; set "
 		                 "it, or give a default: ${env:%s:-value}",
-		                 name, name);
+		                 shown(v, name), v->made ? "NAME" : name);
 	buffer_append_string(out, found ? found : fallback ? fallback + 2 : "");
 	return 0;
 }
@@ -157,12 +175,13 @@ static int resolve_file(struct expansion *x, const struct value *v, const char *
 	int r = x->io->read_file(x->io->arg, path, EXPAND_FILE_MAX, out);
 
 	if (r == -EFBIG)
-		return REFUSE(x, v, "unable to read the file %s: it is larger than %d bytes", path,
-		              EXPAND_FILE_MAX);
+		return REFUSE(x, v, "unable to read the file %s: it is larger than %d bytes",
+		              shown(v, path), EXPAND_FILE_MAX);
 	if (r < 0)
-		return REFUSE(x, v, "unable to read the file %s: %s", path, strerror(-r));
+		return REFUSE(x, v, "unable to read the file %s: %s", shown(v, path), strerror(-r));
 	if (out->len && memchr(out->data, '\0', out->len))
-		return REFUSE(x, v, "unable to read the file %s: it holds a NUL byte", path);
+		return REFUSE(x, v, "unable to read the file %s: it holds a NUL byte",
+		              shown(v, path));
 	return 0;
 }
 
@@ -173,7 +192,8 @@ static int resolve(struct expansion *x, const struct value *v, const char *uri, 
 	size_t scheme = colon ? (size_t)(colon - uri) : 0;
 
 	if (strchr(uri, '$'))
-		return REFUSE(x, v, "the uri \"%s\" contains unsupported characters ('$')", uri);
+		return REFUSE(x, v, "the uri \"%s\" contains unsupported characters ('$')",
+		              shown(v, uri));
 	if (!colon)
 		return resolve_env(x, v, uri, out);
 	if (scheme == 3 && memcmp(uri, "env", 3) == 0)
@@ -184,8 +204,9 @@ static int resolve(struct expansion *x, const struct value *v, const char *uri, 
 		buffer_append_string(out, colon + 1);
 		return 0;
 	}
-	return REFUSE(x, v, "scheme \"%.*s\" is not supported for uri \"%s\"%s", (int)scheme, uri,
-	              uri, colon[1] == '-' ? "; a default is written ${env:NAME:-default}" : "");
+	return REFUSE(x, v, "scheme \"%.*s\" is not supported for uri \"%s\"%s",
+	              v->made ? (int)strlen(redacted) : (int)scheme, shown(v, uri), shown(v, uri),
+	              colon[1] == '-' ? "; a default is written ${env:NAME:-default}" : "");
 }
 
 /* Every occurrence of reference in text becomes value. */
@@ -254,36 +275,37 @@ static int read_whole(struct expansion *x, const struct node *in, struct value v
 }
 
 /* Resolves the reference at start..end of text. Gives either a typed node or changed text. */
-static int expand_reference(struct expansion *x, const struct node *in, const struct value *v,
+static int expand_reference(struct expansion *x, const struct node *in, struct value v,
                             struct buffer *text, size_t start, size_t end, const struct node **ret)
 {
 	struct buffer found = BUFFER_INIT;
+	struct slice reference = slice_of(text->data + start, end - start);
 	const char *uri = arena_printf(x->arena, "%.*s", (int)(end - start - 3),
 	                               (const char *)text->data + start + 2);
 	int r = 0;
 
 	*ret = NULL;
 	if (!uri)
-		return no_memory(x, v);
+		return no_memory(x, &v);
 	if (x->references++ == EXPAND_MAX) {
 		x->told = true;
-		return REFUSE(x, v, "too many recursive expansions (more than %d)", EXPAND_MAX);
+		return REFUSE(x, &v, "too many recursive expansions (more than %d)", EXPAND_MAX);
 	}
-	r = resolve(x, v, uri, &found);
+	v.made = v.moved || !memmem(in->text, strlen(in->text), reference.data, reference.len);
+	r = resolve(x, &v, uri, &found);
 	if (r == 0 && found.failed)
-		r = no_memory(x, v);
+		r = no_memory(x, &v);
 	if (r == 0 && start == 0 && end == text->len)
-		r = read_whole(x, in, *v, uri, buffer_slice(&found), ret);
+		r = read_whole(x, in, v, uri, buffer_slice(&found), ret);
 	if (r == 0 && !*ret) {
-		struct slice reference = slice_of(text->data + start, end - start);
 		replace_all(text, reference, buffer_slice(&found));
 		if (text->failed)
-			r = no_memory(x, v);
+			r = no_memory(x, &v);
 		else if (text->len > EXPAND_TEXT_MAX)
-			r = REFUSE(x, v, "is longer than %d bytes after its expansion",
+			r = REFUSE(x, &v, "is longer than %d bytes after its expansion",
 			           EXPAND_TEXT_MAX);
 		else if ((x->written += text->len) > EXPAND_WORK_MAX)
-			r = REFUSE(x, v, "too many recursive expansions of long texts");
+			r = REFUSE(x, &v, "too many recursive expansions of long texts");
 	}
 	buffer_fini(&found);
 	return r;
@@ -321,7 +343,7 @@ static int expand_scalar(struct expansion *x, const struct node *in, struct valu
 		return no_memory(x, &v);
 	while (r == 0 && !typed && !x->told && text.len &&
 	       find_reference((const char *)text.data, text.len, &start, &end)) {
-		r = expand_reference(x, in, &v, &text, start, end, &typed);
+		r = expand_reference(x, in, v, &text, start, end, &typed);
 		changed = true;
 	}
 	if (typed)

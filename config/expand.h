@@ -20,8 +20,9 @@ enum {
 	EXPAND_MAX = 1000,         /* references of one load: a reference to itself never ends */
 	EXPAND_FILE_MAX = 1 << 20, /* bytes of one file */
 	EXPAND_TEXT_MAX = 1 << 20, /* bytes of one value: references that double */
-	EXPAND_WORK_MAX =
-		1 << 24, /* bytes written over all steps: long texts with many references */
+	/* Bytes written over all steps: long texts with many references. Four of the largest files,
+	 * or two hundred references in a text of 20 KiB. */
+	EXPAND_WORK_MAX = 1 << 22,
 };
 
 /* Where the values come from. */

@@ -17,14 +17,17 @@ int value_refuse(struct walk *w, const struct option *option, const struct node 
                  const struct path *path, const char *format, ...)
 {
 	char text[PATH_TEXT_MAX], sentence[512];
+	const char *reference = node->reference;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
+	if (option->flags & OPTION_SECRET)
+		reference = NULL; /* a default, or what stands around it, is secret too */
 	diagnostics_error(w->diagnostics, node->at, path_text(path, text), "'%s' %s%s%.*s%s",
-	                  option->name, sentence, node->reference ? " (from " : "", SHOWN_MAX,
-	                  node->reference ? node->reference : "", node->reference ? ")" : "");
+	                  option->name, sentence, reference ? " (from " : "", SHOWN_MAX,
+	                  reference ? reference : "", reference ? ")" : "");
 	return -EINVAL;
 }
 

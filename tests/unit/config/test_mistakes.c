@@ -29,6 +29,10 @@ static const char *fixed_environment(void *arg, const char *name)
 		{"DOUBLE", "${env:DOUBLE}${env:DOUBLE}"},
 		{"NESTED", "[[[[\"${env:NESTED}\"]]]]"},
 		{"MAP", "{endpoint: 'gateway:4317', tmeout: 3s}"},
+		{"SECRET", "s3cret-9"}, /* no message may show any of these four */
+		{"NAME", "s3cret9"},
+		{"PIECES", "s3${cret 9}"},
+		{"HIDDEN", "{a: '${s3cret 9}'}"},
 		{NULL, NULL},
 	};
 
