@@ -8,7 +8,7 @@
 /* What weir ends with. */
 enum exit_code {
 	EXIT_FINE = 0,
-	EXIT_RUNTIME = 1, /* it could not start, or not go on */
+	EXIT_RUNTIME = 1, /* it could not start, not go on, or not end in order */
 	EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
 };
 

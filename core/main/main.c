@@ -36,8 +36,9 @@ static enum exit_code help(void)
 	     "  --help           this text\n"
 	     "\n"
 	     "Exit status: 0 fine, 1 it could not start or not go on, 2 wrong command line or\n"
-	     "configuration. SIGTERM and SIGINT drain within service.shutdown_timeout; a second\n"
-	     "one ends the process at once.");
+	     "configuration. SIGTERM and SIGINT drain within service.shutdown_timeout; the log\n"
+	     "says what could not be delivered by then, and the exit status is 0. A second signal\n"
+	     "ends the process at once, with 1.");
 	return EXIT_FINE;
 }
 

@@ -109,8 +109,22 @@ static void on_closed(void *arg)
 	advance(g);
 }
 
+/* The items behind the edge that an exporter counts as queued while their pipeline still waits for
+ * the answer. */
+static double queued_unanswered(struct metrics *m, const struct edge *e)
+{
+	const struct component *to = e->role.to;
+
+	if (!to || to->type->kind != EXPORTER || !e->in_flight ||
+	    metrics_sum(m, "weir_exporter_queued_items",
+	                METRICS_LABELS({"exporter", to->id},
+	                               {"data_type", signal_name(e->signal)})) == 0)
+		return 0;
+	return (double)e->in_flight;
+}
+
 /* Adds up what the pipelines gave up and what the exporters did; what they still hold is lost as
- * well when nobody waits for it any more. */
+ * well when nobody waits for it any more. An item that both hold is the pipeline's. */
 static void count_losses(const struct graph *g, uint64_t *ret_pipelines, uint64_t *ret_exporters)
 {
 	struct metrics *m = g->host->metrics;
@@ -118,16 +132,19 @@ static void count_losses(const struct graph *g, uint64_t *ret_pipelines, uint64_
 	double exporters = 0;
 	struct edge *e;
 
-	LIST_FOR_EACH(e, &g->edges, link)
-		if (e->role.pipeline_head)
-			pipelines += e->in_flight + e->dropped.items[DROP_SHUTDOWN];
 	if (m)
 		exporters =
 			metrics_sum(m, "weir_exporter_queued_items", NULL) +
 			metrics_sum(m, "weir_exporter_dropped_items",
 		                    METRICS_LABELS({"reason", drop_reason_name(DROP_SHUTDOWN)}));
+	LIST_FOR_EACH(e, &g->edges, link) {
+		if (e->role.pipeline_head)
+			pipelines += e->in_flight + e->dropped.items[DROP_SHUTDOWN];
+		if (m)
+			exporters -= queued_unanswered(m, e);
+	}
 	*ret_pipelines = pipelines;
-	*ret_exporters = (uint64_t)exporters;
+	*ret_exporters = exporters > 0 ? (uint64_t)exporters : 0;
 }
 
 static void log_open_nodes(const struct graph *g)

@@ -2,8 +2,10 @@
 import json
 import platform
 import signal
+import re
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -177,6 +179,72 @@ def test_level_none_serves_no_metrics(stage):
     weir = stage.weir(CONFIG.replace("{host:", "{level: none, host:"))
     assert not weirtest.listens(weir.pid, weir.metrics_port)
     assert weir.stop() == FINE
+
+
+BLACK_HOLE = """
+    receivers: {sockets: {collection_interval: 200ms}}
+    exporters:
+      otlp:
+        endpoint: "127.0.0.1:${env:HOLE}"
+        tls: {insecure: true}
+        timeout: 1m
+        sending_queue: {wait_for_result: "${env:WAIT_FOR_RESULT}"}
+    service:
+      shutdown_timeout: "${env:SHUTDOWN_TIMEOUT}"
+      telemetry: {metrics: {port: "${env:METRICS_PORT}"}}
+      pipelines: {metrics: {receivers: [sockets], exporters: [otlp]}}
+"""
+
+
+def weir_before_a_black_hole(stage, shutdown_timeout, wait_for_result="false"):
+    """A weir whose backend takes connections and never says a word; it holds some items."""
+    weirtest.need_root()
+    hole = stage.keep(listener := socket.create_server(("127.0.0.1", 0)), listener.close)
+    weir = stage.weir(BLACK_HOLE, env={"HOLE": str(hole.getsockname()[1]), "SHUTDOWN_TIMEOUT": shutdown_timeout,
+                                       "WAIT_FOR_RESULT": wait_for_result})
+    weirtest.wait_for(lambda: queued(weir) > 20, what="items wait for the backend")
+    return weir
+
+
+def queued(weir):
+    return weir.figure("weir_exporter_queued_items", exporter="otlp")
+
+
+def queued_at_the_end(weir):
+    """Asks it to end, and what it holds when its receivers have stopped."""
+    weir.signal(signal.SIGTERM)
+    weirtest.wait_for(lambda: "Received SIGTERM" in weir.stderr(), what="the signal is seen")
+    weirtest.wait_for(lambda: weir.figure("weir_pipeline_received_items") == weir.figure("weir_pipeline_received_items"),
+                      what="nothing more comes in")
+    return queued(weir)
+
+
+def losses(weir):
+    """Items in pipelines and in exporters' queues, from the one line that says it."""
+    line, = re.findall(r"Stopped\. Lost \(reason shutdown\): (\d+) items in pipelines, (\d+) items in exporter queues",
+                       weir.stderr())
+    return tuple(map(int, line))
+
+
+def test_a_missed_shutdown_deadline_ends_it_and_is_accounted_for(stage):
+    weir = weir_before_a_black_hole(stage, "2s")
+    start = time.monotonic()
+    held = queued_at_the_end(weir)
+    assert weir.wait(6) == FINE
+    assert 1.9 < time.monotonic() - start < 4 and "did not keep its deadline" not in weir.stderr()
+    assert losses(weir) == (0, held) and held > 0
+    weir.check_sanitizers()
+
+
+def test_a_second_signal_ends_it_at_once_and_is_accounted_for(stage):
+    for wait_for_result in "false", "true":  # with the result still out, the pipeline holds the items
+        weir = weir_before_a_black_hole(stage, "1h", wait_for_result)
+        held = queued_at_the_end(weir)
+        weir.signal(signal.SIGTERM)
+        assert weir.wait(5) == RUNTIME
+        assert "A second signal came; leaving without what has not been delivered." in weir.stderr()
+        assert losses(weir) == ((0, held) if wait_for_result == "false" else (held, 0)) and held > 0
+        weir.check_sanitizers()
 
 
 weirtest.main()
