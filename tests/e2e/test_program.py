@@ -133,20 +133,80 @@ def test_the_books_of_the_pipeline_balance(stage):
     assert weir.stop() == FINE
 
 
-def test_the_metrics_page_is_the_text_format(stage):
-    weirtest.need_root()
-    weir = stage.weir(CONFIG)
+EVERYTHING = """
+    receivers: {sockets: {collection_interval: 200ms, events: all}}
+    processors: {memory_limiter: {check_interval: 1s, limit_mib: 1000}, batch: {timeout: 10ms}}
+    exporters:
+      file: {path: "${env:FOLDER}/out.json"}
+      debug: {verbosity: basic}
+      otlp/a\\b"c: {endpoint: "127.0.0.1:1", tls: {insecure: true}}
+    service:
+      telemetry: {metrics: {host: 127.0.0.1, port: "${env:METRICS_PORT}"}}
+      pipelines:
+        metrics: {receivers: [sockets], processors: [memory_limiter, batch], exporters: [file, debug, otlp/a\\b"c]}
+        logs: {receivers: [sockets], processors: [memory_limiter, batch], exporters: [file, debug, otlp/a\\b"c]}
+"""
+
+
+def read_page(weir):
     with urllib.request.urlopen(f"http://127.0.0.1:{weir.metrics_port}/metrics") as answer:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        lines = answer.read().decode("utf-8").splitlines()
-    families = [line.split()[2] for line in lines if line.startswith("# TYPE ")]
-    assert families == sorted(set(families)) and len(families) > 20
-    current = None
-    for line in lines:  # the samples of a family stand together, below its TYPE
-        if line.startswith("# TYPE "):
-            current = line.split()[2]
-        elif not line.startswith("#"):
-            assert line.startswith(current), (current, line)
+        return answer.read().decode("utf-8")
+
+
+def check_histogram(family):
+    """Buckets of each series grow up to +Inf, which is the count; there is a sum."""
+    series = {}
+    for sample in family.samples:
+        labels = tuple(sorted((k, v) for k, v in sample.labels.items() if k != "le"))
+        series.setdefault(labels, []).append(sample)
+    for samples in series.values():
+        buckets = [s for s in samples if s.name == f"{family.name}_bucket"]
+        bounds = [float(s.labels["le"]) for s in buckets]
+        values = [s.value for s in buckets]
+        count, = (s.value for s in samples if s.name == f"{family.name}_count")
+        total, = (s.value for s in samples if s.name == f"{family.name}_sum")
+        assert bounds == sorted(set(bounds)) and bounds[-1] == float("inf"), family.name
+        assert values == sorted(values) and values[-1] == count and total >= 0, family.name
+
+
+def test_the_metrics_page_is_read_by_the_prometheus_client(stage):
+    weirtest.need_root()
+    try:
+        from prometheus_client.parser import text_string_to_metric_families
+    except ImportError as missing:
+        weirtest.skip(str(missing))
+    weir = stage.weir(EVERYTHING)
+    weirtest.wait_for(lambda: weir.figure("otelcol_exporter_sent_metric_points", exporter="file") > 0)
+    page = read_page(weir)
+    families = list(text_string_to_metric_families(page))
+    names = [family.name for family in families]
+    assert names == sorted(set(names)) and len(names) > 50, names
+    for family in families:
+        assert family.type in ("counter", "gauge", "histogram"), (family.name, family.type)
+        assert len(family.documentation) > 10 and family.documentation.endswith("."), (family.name, family.documentation)
+        assert family.name.startswith(("otelcol_", "weir_")), family.name
+        series = [(s.name, tuple(sorted(s.labels.items()))) for s in family.samples]
+        assert series and len(series) == len(set(series)), family.name
+        assert all(s.value >= 0 for s in family.samples), family.name
+        if family.type == "histogram":
+            check_histogram(family)
+        else:  # the parser itself adds _total to counters, as OpenMetrics wants
+            suffix = "_total" if family.type == "counter" else ""
+            assert {s.name for s in family.samples} == {family.name + suffix}, family
+    # What the parser saw is all that was there, and each family says what it is, once.
+    lines = [line for line in page.splitlines() if not line.startswith("#")]
+    assert sum(len(family.samples) for family in families) == len(lines)
+    for word in "HELP", "TYPE":
+        assert [line.split()[2] for line in page.splitlines() if line.startswith(f"# {word} ")] == names
+    labels = {value for family in families for s in family.samples for value in s.labels.values()}
+    assert 'otlp/a\\b"c' in labels, labels
+    assert weir.stop() == FINE
+
+
+def test_the_server_of_metrics_serves_nothing_else(stage):
+    weirtest.need_root()
+    weir = stage.weir(CONFIG)
     for path, method, status in (("/", "GET", 404), ("/metrics", "POST", 405)):
         try:
             urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{weir.metrics_port}{path}",
