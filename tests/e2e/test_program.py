@@ -134,7 +134,7 @@ def test_the_books_of_the_pipeline_balance(stage):
 
 
 EVERYTHING = """
-    receivers: {sockets: {collection_interval: 200ms, events: all}}
+    receivers: {sockets: {collection_interval: 200ms}}
     processors: {memory_limiter: {check_interval: 1s, limit_mib: 1000}, batch: {timeout: 10ms}}
     exporters:
       file: {path: "${env:FOLDER}/out.json"}
