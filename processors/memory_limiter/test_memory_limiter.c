@@ -64,6 +64,39 @@ static void refuses_above_the_soft_limit_and_accepts_below_it(void **state)
 	stage_end(&s);
 }
 
+static void behind_a_stuck_destination_everything_is_held_or_refused_within_the_limit(void **state)
+{
+	enum { BATCHES = 200, ITEMS = 100 };
+	int refused = 0, held = 0;
+	struct result *result;
+	struct stage s;
+
+	stage_begin(&s);
+	stage_create(&s, limiter, "{check_interval: 1s, limit_mib: 1}", SIGNAL_TRACES);
+	for (int i = 0; i < BATCHES; i++) {
+		result = stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, ITEMS, 0));
+		if (result->told) {
+			assert_int_equal(result->outcome.status, OUTCOME_RETRY);
+			refused += ITEMS;
+		} else {
+			held += ITEMS;
+		}
+	}
+	assert_true(held > 0 && refused > 0);
+	assert_int_equal(held, s.n_kept * ITEMS);
+	assert_int_equal(held + refused, BATCHES * ITEMS);
+	assert_true(s.budget.peak <= s.budget.limit);
+	assert_int_equal(s.budget.limit, 1 << 20);
+	assert_true(stage_figure(&s, "otelcol_processor_memory_limiter_accepted_spans") == held);
+	assert_true(stage_figure(&s, "otelcol_processor_memory_limiter_refused_spans") == refused);
+
+	stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+	stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+	result = stage_consume(&s, stage_batch(&s, SIGNAL_TRACES, ITEMS, 0));
+	assert_false(result->told); /* taken again */
+	stage_end(&s);
+}
+
 static void the_soft_limit_is_four_fifths_when_no_spike_is_given(void **state)
 {
 	struct result *result;
@@ -204,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_limits_that_make_no_sense),
 		cmocka_unit_test(refuses_above_the_soft_limit_and_accepts_below_it),
+		cmocka_unit_test(
+			behind_a_stuck_destination_everything_is_held_or_refused_within_the_limit),
 		cmocka_unit_test(the_soft_limit_is_four_fifths_when_no_spike_is_given),
 		cmocka_unit_test(the_smallest_hard_limit_holds),
 		cmocka_unit_test(percentages_are_of_what_this_machine_has),

@@ -307,4 +307,48 @@ def test_a_second_signal_ends_it_at_once_and_is_accounted_for(stage):
         weir.check_sanitizers()
 
 
+FULL = """
+    receivers: {sockets: {collection_interval: 100ms}}
+    processors: {memory_limiter: {check_interval: 100ms, limit_mib: 1}}
+    exporters:
+      otlp: {endpoint: "127.0.0.1:${env:HOLE}", tls: {insecure: true}, timeout: 1m}
+    service:
+      shutdown_timeout: 1s
+      telemetry: {metrics: {port: "${env:METRICS_PORT}"}}
+      pipelines: {metrics: {receivers: [sockets], processors: [memory_limiter], exporters: [otlp]}}
+"""
+
+
+def test_with_a_stuck_backend_memory_stays_bounded_and_everything_is_counted(stage):
+    weirtest.need_root()
+    hole = stage.keep(listener := socket.create_server(("127.0.0.1", 0)), listener.close)
+    weir = stage.weir(FULL, env={"HOLE": str(hole.getsockname()[1])})
+
+    def refusals():
+        page = weir.metrics()
+
+        def figure(name):
+            return sum(v for (n, _), v in page.items() if n == name)
+
+        def balance(of, *names):
+            return figure(f"weir_{of}_received_items") == sum(figure(f"weir_{of}_{name}_items") for name in names)
+
+        assert figure("weir_memory_used_bytes") <= figure("weir_memory_peak_bytes") <= 1 << 20
+        assert figure("weir_memory_limit_bytes") == 1 << 20
+        assert balance("pipeline", "refused", "sent", "dropped", "in_flight"), page
+        assert balance("exporter", "refused", "sent", "dropped", "queued"), page
+        accepted = figure("otelcol_processor_memory_limiter_accepted_metric_points")
+        refused = figure("otelcol_processor_memory_limiter_refused_metric_points")
+        assert figure("weir_pipeline_received_items") == accepted + refused
+        assert figure("weir_pipeline_refused_items") == refused
+        assert figure("weir_exporter_queued_items") == accepted
+        return refused
+
+    weirtest.wait_for(lambda: refusals() > 100, 60, "the memory limiter refuses")
+    held = queued_at_the_end(weir)
+    assert weir.wait(6) == FINE
+    assert losses(weir) == (0, held) and held > 0
+    weir.check_sanitizers()
+
+
 weirtest.main()
