@@ -82,6 +82,11 @@ void diagnostics_warn(struct diagnostics *d, struct position at, const char *pat
 	va_end(args);
 }
 
+bool diagnostics_is_full(const struct diagnostics *d)
+{
+	return !d || d->count == DIAGNOSTICS_MAX;
+}
+
 void diagnostic_print(const struct diagnostic *item, struct buffer *out)
 {
 	if (item->at.file) {

@@ -47,6 +47,9 @@ void diagnostics_error(struct diagnostics *d, struct position at, const char *pa
 void diagnostics_warn(struct diagnostics *d, struct position at, const char *path,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Whether further entries are only counted: their texts are not worth any work. */
+bool diagnostics_is_full(const struct diagnostics *d);
+
 /* The entry as one line without newline. */
 void diagnostic_print(const struct diagnostic *item, struct buffer *out);
 

@@ -16,6 +16,7 @@ struct shape {
 	struct document *document;
 	struct arena *arena;
 	struct diagnostics *diagnostics;
+	size_t references; /* read so far */
 };
 
 static int no_memory(struct shape *s)
@@ -32,7 +33,7 @@ static const char *refuse_key(struct shape *s, const struct node_entry *entry, c
 	struct suggestion nearest;
 	char text[SUGGESTION_TEXT_MAX];
 
-	suggestion_init(&nearest, entry->key);
+	suggestion_init(&nearest, diagnostics_is_full(s->diagnostics) ? "" : entry->key);
 	suggestion_consider_all(&nearest, known);
 	diagnostics_error(s->diagnostics, entry->key_at, path, "has invalid keys: %s%s", entry->key,
 	                  suggestion_text(&nearest, text));
@@ -132,6 +133,26 @@ static int read_reference(struct shape *s, const char *text, struct position at,
 	return 0;
 }
 
+/* Makes room for the references of one list, or refuses it: then out->items stays NULL. */
+static int reserve_references(struct shape *s, size_t count, struct position at, const char *path,
+                              struct document_references *out)
+{
+	bool told = s->references > DOCUMENT_REFERENCES_MAX;
+
+	s->references += count;
+	if (s->references > DOCUMENT_REFERENCES_MAX) {
+		out->broken = true;
+		if (!told)
+			diagnostics_error(s->diagnostics, at, path,
+			                  "names too many components: all lists together may hold "
+			                  "%d",
+			                  DOCUMENT_REFERENCES_MAX);
+		return 0;
+	}
+	out->items = arena_alloc_array(s->arena, count, sizeof *out->items);
+	return out->items ? 0 : no_memory(s);
+}
+
 /* "a, b" for [a, b], as everywhere where a list of strings is wanted. */
 static int read_comma_list(struct shape *s, const struct node *node, const char *path,
                            struct document_references *out)
@@ -143,10 +164,9 @@ static int read_comma_list(struct shape *s, const struct node *node, const char 
 		return 0;
 	for (const char *p = text; *p; p++)
 		count += *p == ',';
-	out->items = arena_alloc_array(s->arena, count, sizeof *out->items);
-	if (!out->items)
-		return no_memory(s);
-	for (size_t i = 0; i < count; i++) {
+	if (reserve_references(s, count, node->at, path, out) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; out->items && i < count; i++) {
 		size_t len = strcspn(text, ",");
 		char *one = arena_printf(s->arena, "%.*s", (int)len, text);
 		if (!one)
@@ -180,10 +200,9 @@ static int read_references(struct shape *s, const struct node_entry *entry, cons
 	}
 	if (!list->count)
 		return 0;
-	out->items = arena_alloc_array(s->arena, list->count, sizeof *out->items);
-	if (!out->items)
-		return no_memory(s);
-	for (size_t i = 0; i < list->count; i++) {
+	if (reserve_references(s, list->count, list->at, path, out) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; out->items && i < list->count; i++) {
 		const struct node *item = list->entries[i].value;
 		const char *text = item->original                ? item->original
 		                   : item->type == SCALAR_STRING ? item->text
@@ -245,7 +264,7 @@ static bool identify_pipeline(struct shape *s, const struct node_entry *entry,
 		return false;
 	*p = (struct document_pipeline){.id = id.id, .at = entry->key_at};
 	if (!signal_from_name(id.type, &p->signal)) {
-		suggestion_init(&nearest, id.type);
+		suggestion_init(&nearest, diagnostics_is_full(s->diagnostics) ? "" : id.type);
 		for (int i = 0; i < SIGNAL_COUNT; i++)
 			suggestion_consider(&nearest, signal_name((enum signal)i));
 		diagnostics_error(s->diagnostics, entry->key_at, path,

@@ -20,7 +20,11 @@ enum section {
 enum { SECTION_COUNT = 5 };
 
 /* Bounds of one configuration, so that checking each against each stays cheap. */
-enum { DOCUMENT_COMPONENTS_MAX = 10000, DOCUMENT_PIPELINES_MAX = 1000 };
+enum {
+	DOCUMENT_COMPONENTS_MAX = 1000, /* of one section */
+	DOCUMENT_PIPELINES_MAX = 1000,
+	DOCUMENT_REFERENCES_MAX = 10000, /* in all lists */
+};
 
 /* "receivers", ... */
 const char *section_name(enum section section);

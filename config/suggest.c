@@ -45,12 +45,13 @@ void suggestion_init(struct suggestion *s, const char *word)
 void suggestion_consider(struct suggestion *s, const char *candidate)
 {
 	size_t a = strlen(s->word), b = strlen(candidate), distance;
+	size_t most = 1 + least(a, b) / 4; /* one edit, and one more for every four letters */
 
-	if (!a || a > WORD_MAX || b > WORD_MAX)
+	if (!a || a > WORD_MAX || b > WORD_MAX || a > b + most || b > a + most)
 		return;
 	distance = edit_distance(s->word, a, candidate, b);
-	if (distance > 1 + (a < b ? a : b) / 4)
-		return; /* one edit, and one more for every four letters */
+	if (distance > most)
+		return;
 	if (distance >= a || distance >= b)
 		return; /* nothing in common */
 	if (!s->best || distance < s->distance) {

@@ -81,7 +81,7 @@ static void refuse_unknown(struct walk *w, const struct option *options, bool ta
 	struct suggestion nearest;
 	char near[SUGGESTION_TEXT_MAX], where[PATH_TEXT_MAX];
 
-	suggestion_init(&nearest, entry->key);
+	suggestion_init(&nearest, diagnostics_is_full(w->diagnostics) ? "" : entry->key);
 	for (; options && options->name; options++)
 		suggestion_consider(&nearest, options->name);
 	if (takes_enabled)

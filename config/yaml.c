@@ -27,9 +27,11 @@ struct reader {
 	struct arena *arena;
 	struct diagnostics *diagnostics;
 	struct anchor *anchors;
+	unsigned n_anchors;
 	struct open_node open[YAML_DEPTH_MAX];
 	size_t depth;
-	size_t weight; /* nodes so far, aliases written out */
+	size_t weight;   /* nodes so far, aliases written out */
+	size_t compared; /* keys, by merge keys so far */
 	const struct node *root;
 };
 
@@ -70,14 +72,23 @@ static int copy_scalar(struct reader *r, const yaml_char_t *text, size_t len, st
 	return 0;
 }
 
-static int set_anchor(struct reader *r, const char *name, const struct node *node)
+static struct anchor *find_anchor(const struct reader *r, const char *name)
 {
-	struct anchor *a;
+	struct anchor *a = r->anchors;
 
-	for (a = r->anchors; a; a = a->next)
-		if (strcmp(a->name, name) == 0)
-			break;
+	while (a && strcmp(a->name, name) != 0)
+		a = a->next;
+	return a;
+}
+
+static int set_anchor(struct reader *r, const char *name, const struct node *node,
+                      struct position at)
+{
+	struct anchor *a = find_anchor(r, name);
+
 	if (!a) {
+		if (r->n_anchors++ == YAML_ANCHORS_MAX)
+			return REFUSE(r, at, "has more than %d anchors", YAML_ANCHORS_MAX);
 		a = arena_alloc(r->arena, sizeof *a);
 		if (!a)
 			return no_memory(r);
@@ -183,7 +194,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *e, struct position at
 	if (e->data.scalar.anchor) {
 		failed = copy_scalar(r, e->data.scalar.anchor,
 		                     strlen((const char *)e->data.scalar.anchor), at, &anchor);
-		if (failed || (failed = set_anchor(r, anchor, n)))
+		if (failed || (failed = set_anchor(r, anchor, n, at)))
 			return failed;
 	}
 	if (!awaits_key(r))
@@ -198,11 +209,8 @@ static int on_scalar(struct reader *r, const yaml_event_t *e, struct position at
 static int on_alias(struct reader *r, const yaml_event_t *e, struct position at)
 {
 	const char *name = (const char *)e->data.alias.anchor;
-	struct anchor *a;
+	struct anchor *a = find_anchor(r, name);
 
-	for (a = r->anchors; a; a = a->next)
-		if (strcmp(a->name, name) == 0)
-			break;
 	if (!a)
 		return REFUSE(r, at, "unknown anchor \"%s\"", name);
 	if (!a->node)
@@ -228,7 +236,7 @@ static int on_open(struct reader *r, enum node_kind kind, const yaml_char_t *anc
 		return REFUSE(r, at, "is nested deeper than %d levels", YAML_DEPTH_MAX);
 	if (anchor) {
 		failed = copy_scalar(r, anchor, strlen((const char *)anchor), at, &name);
-		if (failed || (failed = set_anchor(r, name, NULL)))
+		if (failed || (failed = set_anchor(r, name, NULL, at)))
 			return failed;
 	}
 	o = &r->open[r->depth];
@@ -284,6 +292,9 @@ static int merge_map(struct reader *r, struct open_node *o, const struct node *f
 {
 	for (size_t i = 0; i < from->count; i++) {
 		int failed;
+		r->compared += o->count;
+		if (r->compared > YAML_COMPARISONS_MAX)
+			return REFUSE(r, from->at, "has too many keys to be merged with <<");
 		if (holds_key(o, from->entries[i].key))
 			continue;
 		failed = count_nodes(r, from->entries[i].value->weight, from->at);
@@ -342,7 +353,7 @@ static int on_close(struct reader *r)
 	r->depth--;
 	if (failed)
 		return failed;
-	if (o->anchor && (failed = set_anchor(r, o->anchor, n)))
+	if (o->anchor && (failed = set_anchor(r, o->anchor, n, n->at)))
 		return failed;
 	return place(r, n);
 }

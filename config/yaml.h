@@ -9,9 +9,11 @@
 #include "config/diagnostics.h"
 
 enum {
-	YAML_DEPTH_MAX = 64,      /* nesting that would exhaust the stack of a recursive reader */
-	YAML_NODES_MAX = 100000,  /* nodes counted with every alias written out: "billion laughs" */
-	YAML_BYTES_MAX = 4 << 20, /* of one source */
+	YAML_DEPTH_MAX = 64,     /* nesting that would exhaust the stack of a recursive reader */
+	YAML_NODES_MAX = 100000, /* nodes counted with every alias written out: "billion laughs" */
+	YAML_ANCHORS_MAX = 1000, /* each anchor and alias is sought among them one by one */
+	YAML_COMPARISONS_MAX = 10000000, /* of keys with keys, for << */
+	YAML_BYTES_MAX = 4 << 20,        /* of one source */
 };
 
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
