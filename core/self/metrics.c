@@ -3,12 +3,14 @@
 #include "core/base/arena.h"
 #include "core/base/list.h"
 #include "core/base/map.h"
+#include "core/base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct metrics {
 	struct list collectors;
@@ -172,42 +174,20 @@ static struct family *family_get(struct metrics_sink *sink, const char *name, co
 	return &sink->families[at];
 }
 
-/* The length of the UTF-8 sequence at p, or 0 when it is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	size_t n = p[0] < 0x80                    ? 1
-	           : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-	           : (p[0] & 0xf0) == 0xe0        ? 3
-	           : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-	                                          : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80) /* a NUL ends here as well */
-			return 0;
-	if (n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)))
-		return 0;
-	if (n == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)))
-		return 0;
-	return n;
-}
-
 /* A label value may hold what a user or a kernel named; one bad byte would cost the whole scrape.
  */
 static void append_escaped(struct buffer *out, const char *text, bool quoted)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p;) {
-		size_t n = utf8_length(p);
-		if (*p == '\\')
-			buffer_append_string(out, "\\\\");
-		else if (*p == '\n')
-			buffer_append_string(out, "\\n");
-		else if (*p == '"' && quoted)
-			buffer_append_string(out, "\\\"");
-		else if (n)
-			buffer_append(out, p, n);
-		else
-			buffer_append_string(out, "\xef\xbf\xbd");
-		p += n ? n : 1;
+	for (;;) {
+		size_t plain = strcspn(text, quoted ? "\\\n\"" : "\\\n");
+
+		utf8_append(out, (struct slice){(const uint8_t *)text, plain});
+		text += plain;
+		if (!*text)
+			return;
+		buffer_append_byte(out, '\\');
+		buffer_append_byte(out, *text == '\n' ? 'n' : (uint8_t)*text);
+		text++;
 	}
 }
 
