@@ -1,6 +1,6 @@
 /* The otlp exporter as a component, against the judge of tests/e2e. */
 #include "tests/support/component_stage.h"
-#include "tests/unit/net/judge.h"
+#include "tests/support/judge.h"
 
 #include "core/base/clock.h"
 

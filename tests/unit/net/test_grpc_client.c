@@ -1,7 +1,7 @@
 /* The gRPC client against grpcio (tests/e2e/judge.py) and against a backend that misbehaves below
  * gRPC (tests/e2e/judge_raw.py). */
 #include "tests/unit/net/caller.h"
-#include "tests/unit/net/judge.h"
+#include "tests/support/judge.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* The gRPC client when memory fails: one allocation after the other, from the first to the last of a call's life. */
 #include "tests/support/failing_memory.h"
 #include "tests/unit/net/caller.h"
-#include "tests/unit/net/judge.h"
+#include "tests/support/judge.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* The gRPC client over TLS, with certificates that openssl makes for this run, against grpcio. */
 #include "tests/unit/net/caller.h"
-#include "tests/unit/net/judge.h"
+#include "tests/support/judge.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include "tests/unit/net/judge.h"
+#include "tests/support/judge.h"
 #include <cmocka.h>
 
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* judge: starts the Python backends of tests/e2e for C tests, and talks of the ports they print. */
-#ifndef WEIR_TESTS_NET_JUDGE_H
-#define WEIR_TESTS_NET_JUDGE_H
+#ifndef WEIR_TESTS_JUDGE_H
+#define WEIR_TESTS_JUDGE_H
 
 #include <stdint.h>
 #include <sys/types.h>
