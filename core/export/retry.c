@@ -3,6 +3,10 @@
 #include "core/base/clock.h"
 #include "core/base/random.h"
 
+/* A server may ask for any number of seconds: added to a point in time it must not wrap round to
+ * one that has passed. */
+#define LONGEST_WAIT_NS (UINT64_MAX / 4)
+
 void retry_begin(struct retry *r, const struct retry_config *config, uint64_t now_ns)
 {
 	r->started_ns = now_ns;
@@ -17,6 +21,8 @@ bool retry_next(struct retry *r, const struct retry_config *config, uint64_t now
 
 	if (wait < server_delay_ns)
 		wait = server_delay_ns;
+	if (wait > LONGEST_WAIT_NS)
+		wait = LONGEST_WAIT_NS;
 	if (wait < NS_PER_MS) /* a loop that never waits would starve everything else */
 		wait = NS_PER_MS;
 	r->interval_ns =

@@ -130,6 +130,20 @@ static void the_servers_delay_counts_when_it_is_longer(void **state)
 	assert_true(retry_next(&r, &c.retry_on_failure, now + 9999 * NS_PER_S, 0, &wait));
 }
 
+static void a_delay_beyond_all_bounds_is_no_short_one(void **state)
+{
+	struct exporter_config c = valid();
+	struct retry r;
+	uint64_t wait = 0, now = 1000 * NS_PER_S;
+
+	retry_begin(&r, &c.retry_on_failure, now);
+	assert_false(retry_next(&r, &c.retry_on_failure, now + 5, UINT64_MAX, &wait));
+	c.retry_on_failure.max_elapsed_time = 0; /* never given up */
+	assert_true(retry_next(&r, &c.retry_on_failure, now + 5, UINT64_MAX, &wait));
+	assert_true(wait > 365 * 86400 * NS_PER_S);
+	assert_true(now + 5 + wait > now); /* a point in time */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +152,7 @@ int main(void)
 		cmocka_unit_test(a_small_queue_of_items_needs_no_word_about_batching),
 		cmocka_unit_test(waits_grow_up_to_the_bound_and_are_spread),
 		cmocka_unit_test(the_servers_delay_counts_when_it_is_longer),
+		cmocka_unit_test(a_delay_beyond_all_bounds_is_no_short_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
