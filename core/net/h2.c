@@ -17,6 +17,12 @@ enum {
 	MAX_HEADERS = 64,
 	/* Told to the peer. nghttp2 itself refuses blocks of more than 64 KiB. */
 	HEADER_LIST_BYTES = 32 * 1024,
+	/* A header block that never ends (CVE-2024-28182). */
+	MAX_CONTINUATIONS = 8,
+	/* A SETTINGS frame of thousands of entries. */
+	MAX_SETTINGS = 32,
+	/* PING and SETTINGS that want an answer from us and are never read (CVE-2019-9512, -9515). */
+	MAX_UNSENT_ANSWERS = 1000,
 };
 
 struct h2_stream {
@@ -127,7 +133,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 		size_t room = s->body->len - s->offset;
 		size_t take = room < length ? room : length;
 
-		out_refer(h, s->body->data + s->offset, take);
+		if (take > 0) /* an empty piece may be at no address at all */
+			out_refer(h, s->body->data + s->offset, take);
 		length -= take;
 		s->offset += take;
 		if (s->offset == s->body->len) {
@@ -299,6 +306,19 @@ static int on_complaint(nghttp2_session *session, int code, const char *text, si
 
 /* ---- session */
 
+/* The defaults of newer libraries, not left to the one that is installed. */
+static int make_limits(nghttp2_option **ret)
+{
+	int r = nghttp2_option_new(ret);
+
+	if (r != 0)
+		return r;
+	nghttp2_option_set_max_continuations(*ret, MAX_CONTINUATIONS);
+	nghttp2_option_set_max_settings(*ret, MAX_SETTINGS);
+	nghttp2_option_set_max_outbound_ack(*ret, MAX_UNSENT_ANSWERS);
+	return 0;
+}
+
 static int make_session(struct h2 *h)
 {
 	static const nghttp2_settings_entry settings[] = {
@@ -306,10 +326,16 @@ static int make_session(struct h2 *h)
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES},
 	};
 	nghttp2_session_callbacks *c;
+	nghttp2_option *limits;
 	int r = nghttp2_session_callbacks_new(&c);
 
 	if (r != 0)
 		return r;
+	r = make_limits(&limits);
+	if (r != 0) {
+		nghttp2_session_callbacks_del(c);
+		return r;
+	}
 	nghttp2_session_callbacks_set_send_data_callback(c, on_send_data);
 	nghttp2_session_callbacks_set_on_header_callback(c, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
@@ -317,7 +343,8 @@ static int make_session(struct h2 *h)
 	nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(c, on_not_sent);
 	nghttp2_session_callbacks_set_error_callback2(c, on_complaint);
-	r = nghttp2_session_client_new(&h->session, c, h);
+	r = nghttp2_session_client_new2(&h->session, c, h, limits);
+	nghttp2_option_del(limits);
 	nghttp2_session_callbacks_del(c);
 	if (r == 0)
 		r = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings,
@@ -367,7 +394,7 @@ int h2_receive(struct h2 *h, struct slice bytes, struct error *error)
 	if (n < 0)
 		return session_failed(h, (int)n, error);
 	r = h2_send(h, error);
-	if (r == 0 && h2_is_finished(h) && !h->going_away)
+	if (r == 0 && h2_is_finished(h) && (!h->going_away || h->n_streams > 0))
 		r = session_failed(h, NGHTTP2_ERR_PROTO, error); /* it was we who gave up */
 	return r;
 }

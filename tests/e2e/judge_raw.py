@@ -4,10 +4,12 @@
 Prints one JSON line {"behaviour": port, ...} and serves until its standard input closes. Each port has one way:
   half_frame     accepts the call, sends 5 bytes of a frame and closes
   goaway         processes the first call of a connection, then GOAWAY with last_stream_id = that call; answers it
-                 200 ms later
+                 when the client has read that (it has answered a PING)
+  goaway_broken  the same, but breaks HTTP/2 instead of answering, and keeps the connection open
   goaway_always  GOAWAY right after SETTINGS, every time
   silent         takes the connection and says nothing
   deaf           speaks HTTP/2 and never answers anything, not even PING
+  deaf_first     deaf on the first connection, answer_ok on the others
   http1          answers as an HTTP/1.1 server
   page           answers HTTP/2 503 with text/html
   refuse_first   resets the first call of a connection with REFUSED_STREAM, answers the others
@@ -20,14 +22,22 @@ Prints one JSON line {"behaviour": port, ...} and serves until its standard inpu
   answer_ok      OK, an empty response; counts nothing
   half_then_ok   half_frame on the first three connections, answer_ok afterwards
   garbage        random bytes
+  early_hints    two informational header blocks before the answer
+  push           a PUSH_PROMISE where none is allowed
+  endless_block  a header block of CONTINUATION frames without end
+  settings_flood SETTINGS and PING without end, reading nothing
+  no_streams     allows no streams at first, then one: answer_ok
+  small_windows  takes the body a few bytes at a time, changing its windows and frame size on the way
+  zstd           decompresses requests with the program zstd and keeps them in Connection.messages; answer_ok, or
+                 INVALID_ARGUMENT when that fails
 """
 import json
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
-import time
 import zlib
 
 import h2.config
@@ -52,14 +62,23 @@ def bomb():
 BOMB = bomb()
 
 
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
 class Connection:
     halves = 3  # of half_then_ok, over all connections
+    deaf = 1  # likewise of deaf_first
+    messages = []  # of zstd
+    on_ping_answer = None
 
     def __init__(self, sock, way):
         self.sock, self.way = sock, way
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.calls = 0
         self.open = True
+        self.bodies = {}
+        self.codings = {}
 
     def flush(self):
         data = self.h2.data_to_send()
@@ -94,9 +113,20 @@ class Connection:
         if self.way == "goaway_always":
             self.h2.close_connection()
             self.flush()
+        if self.way == "deaf_first" and Connection.deaf > 0:
+            Connection.deaf -= 1
+            self.way = "deaf"
         if self.way == "deaf":
             self.drain()
             return
+        if self.way == "settings_flood":
+            while True:
+                self.sock.sendall((frame(4, 0, 0) + frame(6, 0, 0, bytes(8))) * 1000)
+        if self.way == "no_streams":
+            self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+            self.flush()
+            self.h2.ping(b"no calls")
+            self.flush()
         while self.open:
             data = self.sock.recv(65536)
             if not data:
@@ -111,7 +141,16 @@ class Connection:
 
     def on_event(self, event):
         if isinstance(event, h2.events.DataReceived):
+            if self.way == "small_windows":
+                self.squeeze(event)
+            self.bodies[event.stream_id] = self.bodies.get(event.stream_id, b"") + event.data
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        if isinstance(event, h2.events.RequestReceived):
+            self.codings[event.stream_id] = dict(event.headers).get("grpc-encoding")
+        if isinstance(event, h2.events.PingAckReceived) and self.on_ping_answer:
+            self.on_ping_answer()
+        if isinstance(event, h2.events.PingAckReceived) and self.way == "no_streams":
+            self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 1})
         if isinstance(event, h2.events.RequestReceived) and self.way == "trailers_only":
             self.h2.send_headers(event.stream_id, [*OK, ("grpc-status", "3"), ("grpc-message", "not%20today")],
                                  end_stream=True)
@@ -135,13 +174,58 @@ class Connection:
         else:
             self.answer(stream)
 
-    def goaway(self, stream):
+    def goaway(self, stream, then=None):
         if self.calls == 1:
             self.flush()
             # GOAWAY by hand: h2 would refuse to answer afterwards.
-            self.sock.sendall(struct.pack(">I", 8)[1:] + b"\x07\x00" + struct.pack(">I", 0) + struct.pack(">II", stream, 0))
-            time.sleep(0.2)
+            self.sock.sendall(frame(7, 0, 0, struct.pack(">II", stream, 0)))
+            self.h2.ping(b"read it?")
+            self.on_ping_answer = then or (lambda: self.answer(stream))
+
+    def goaway_broken(self, stream):
+        self.goaway(stream, lambda: self.sock.sendall(frame(8, 0, 0, bytes(4))))  # a window opened by nothing
+
+    def early_hints(self, stream):
+        for code in "100", "103":
+            self.h2.send_headers(stream, [(":status", code), ("content-type", "text/html"), ("grpc-status", "2")])
+        self.answer(stream)
+
+    def push(self, stream):
+        self.flush()
+        self.sock.sendall(frame(5, 4, stream, struct.pack(">I", 2) + b"\x82\x84\x86"))
+
+    def endless_block(self, stream):
+        self.flush()
+        self.sock.sendall(frame(1, 0, stream, b"\x88"))
+        while True:
+            self.sock.sendall(frame(9, 0, stream))
+
+    def squeeze(self, event):
+        codes = h2.settings.SettingCodes
+        size = len(self.bodies.get(event.stream_id, b""))
+        # Windows that are smaller than what has been sent become negative.
+        self.h2.update_settings({codes.INITIAL_WINDOW_SIZE: (1 << 14) >> (size % 15),
+                                 codes.MAX_FRAME_SIZE: 1 << (14 + size % 10)})
+
+    def small_windows(self, stream):
+        body = self.bodies[stream]
+        good = len(body) == 5 + struct.unpack(">I", body[1:5])[0]
+        if good and all(byte == index % 251 for index, byte in enumerate(body[5:])):
             self.answer(stream)
+        else:
+            self.refuse(stream, f"got {len(body)} bytes")
+
+    def zstd(self, stream):
+        body = self.bodies.pop(stream)
+        plain = subprocess.run(["zstd", "-dc"], input=body[5:], stdout=subprocess.PIPE, check=False)
+        if body[0] != 1 or self.codings[stream] != "zstd" or plain.returncode != 0:
+            self.refuse(stream, f"flag {body[0]}, {self.codings[stream]}")
+            return
+        Connection.messages.append(plain.stdout)
+        self.answer(stream)
+
+    def refuse(self, stream, why):
+        self.h2.send_headers(stream, [*OK, ("grpc-status", "3"), ("grpc-message", why)], end_stream=True)
 
     def page(self, stream):
         self.h2.send_headers(stream, [(":status", "503"), ("content-type", "text/html")])
@@ -171,9 +255,13 @@ class Connection:
     def answer_ok(self, stream):
         self.answer(stream)
 
+    deaf_first = no_streams = answer_ok
+
 
 WAYS = ["half_frame", "goaway", "goaway_always", "silent", "deaf", "http1", "page", "refuse_first", "reset",
-        "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "half_then_ok", "garbage"]
+        "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "half_then_ok", "garbage",
+        "deaf_first", "goaway_broken", "early_hints", "push", "endless_block", "settings_flood", "no_streams",
+        "small_windows", "zstd"]
 
 
 def serve(listener, way):

@@ -392,9 +392,10 @@ static void open_raw(struct caller *c, void **state, const char *way)
 static void ends_in(void **state, const char *way, enum grpc_status status, const char *text)
 {
 	struct caller c;
+	bool waits = status == GRPC_DEADLINE_EXCEEDED;
 
 	open_raw(&c, state, way);
-	caller_call(&c, NULL, 0, CODING_IDENTITY, 500 * NS_PER_MS);
+	caller_call(&c, NULL, 0, CODING_IDENTITY, waits ? 500 * NS_PER_MS : 15 * NS_PER_S);
 	net_test_wait_count(c.net, &c.done, 1);
 	if (c.status != status)
 		fail_msg("%s: %s (%s)", way, grpc_status_name(c.status), c.text);
@@ -417,7 +418,62 @@ static void survives_every_misbehaviour(void **state)
 	ends_in(state, "bomb", GRPC_RESOURCE_EXHAUSTED,
 	        "inflates to more than the limit of 4194304");
 	ends_in(state, "goaway_always", GRPC_UNAVAILABLE, "the server ends every connection");
+	ends_in(state, "goaway_broken", GRPC_UNAVAILABLE, "lost: HTTP/2: ");
+	ends_in(state, "push", GRPC_UNAVAILABLE, "lost: HTTP/2: ");
+	ends_in(state, "endless_block", GRPC_UNAVAILABLE, "lost: HTTP/2: ");
+	ends_in(state, "early_hints", GRPC_OK, "");
+	ends_in(state, "no_streams", GRPC_OK, "");
 	ends_in(state, "answer_ok", GRPC_OK, "");
+}
+
+static void gives_up_a_peer_that_wants_answers_and_reads_none(void **state)
+{
+	struct caller c;
+
+	open_raw(&c, state, "settings_flood");
+	caller_call_once(&c);
+	assert_int_equal(c.status, GRPC_UNAVAILABLE);
+	caller_close(&c);
+}
+
+static void sends_through_windows_that_shrink(void **state)
+{
+	enum { BYTES = 100000, PIECES = 201 };
+	uint8_t *bytes = malloc(BYTES);
+	struct slice pieces[PIECES];
+	struct caller c;
+
+	for (size_t i = 0; i < BYTES; i++)
+		bytes[i] = (uint8_t)(i % 251);
+	for (size_t i = 0; i < PIECES;
+	     i++) /* every other one is empty, the first and the last too */
+		pieces[i] = i % 2 ? slice_of(bytes + i / 2 * 1000, 1000) : (struct slice){0};
+	open_raw(&c, state, "small_windows");
+	caller_call(&c, pieces, PIECES, CODING_IDENTITY, 15 * NS_PER_S);
+	net_test_wait_count(c.net, &c.done, 1);
+	assert_string_equal(c.text, "");
+	assert_int_equal(c.status, GRPC_OK);
+	caller_close(&c);
+	free(bytes);
+}
+
+static void sends_zstd_that_others_can_read(void **state)
+{
+	uint8_t head[8], bytes[5000] = {0};
+	struct slice pieces[11], packed;
+	struct buffer out = BUFFER_INIT;
+	struct caller c;
+
+	long_message(pieces, 11, head, bytes, sizeof bytes);
+	assert_int_equal(compress_pieces(CODING_ZSTD, pieces, 11, &out, NULL), 0);
+	packed = buffer_slice(&out);
+	open_raw(&c, state, "zstd");
+	caller_call(&c, &packed, 1, CODING_ZSTD, 10 * NS_PER_S);
+	net_test_wait_count(c.net, &c.done, 1);
+	assert_string_equal(c.text, "");
+	assert_int_equal(c.status, GRPC_OK);
+	caller_close(&c);
+	buffer_fini(&out);
 }
 
 static void repeats_a_refused_call(void **state)
@@ -503,6 +559,9 @@ int main(void)
 		NET_TEST(waits_for_a_server_when_told_to),
 		NET_TEST(moves_to_a_new_connection_when_the_old_one_is_too_old),
 		NET_TEST(survives_every_misbehaviour),
+		NET_TEST(gives_up_a_peer_that_wants_answers_and_reads_none),
+		NET_TEST(sends_through_windows_that_shrink),
+		NET_TEST(sends_zstd_that_others_can_read),
 		NET_TEST(repeats_a_refused_call),
 		NET_TEST(repeats_what_a_goaway_left_out_and_waits_for_the_rest),
 		NET_TEST(stops_sending_when_the_answer_comes_first),
