@@ -189,7 +189,16 @@ static bool is_same_process(const struct proc_cache *c, const struct proc_key *k
 	return now && (!key->start_time_ns || (now > then ? now - then : then - now) <= 1);
 }
 
-static void read_path(const struct proc_cache *c, uint32_t pid, char ret[PATH_MAX])
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* The kernel appends " (deleted)" to the path of an executable that has no name any more; one may
+ * also be called so. */
+static void read_path(const struct proc_cache *c, uint32_t pid, const char *executable,
+                      char ret[PATH_MAX])
 {
 	static const char deleted[] = " (deleted)";
 	char link[PATH_MAX];
@@ -199,10 +208,10 @@ static void read_path(const struct proc_cache *c, uint32_t pid, char ret[PATH_MA
 	n = readlink(link, ret, PATH_MAX - 1);
 	if (n < 0)
 		n = 0;
-	if ((size_t)n > strlen(deleted) &&
-	    memcmp(ret + n - strlen(deleted), deleted, strlen(deleted)) == 0)
-		n -= (ssize_t)strlen(deleted);
 	ret[n] = '\0';
+	if ((size_t)n > strlen(deleted) && strcmp(ret + n - strlen(deleted), deleted) == 0 &&
+	    strcmp(base_name(ret), executable) != 0)
+		ret[n - (ssize_t)strlen(deleted)] = '\0';
 }
 
 static void read_process(const struct proc_cache *c, const struct proc_key *key, struct found *ret)
@@ -214,19 +223,13 @@ static void read_process(const struct proc_cache *c, const struct proc_key *key,
 	if (!key->pid || !is_same_process(c, key))
 		return;
 	ret->alive = true;
-	read_path(c, key->pid, ret->path);
+	read_path(c, key->pid, key->executable, ret->path);
 	n = read_file(c, key->pid, "cgroup", text, sizeof text);
 	if (n > 0)
 		cgroup_parse(slice_of(text, (size_t)n), &ret->cgroup);
 }
 
 /* ---- what is known from others of the cgroup */
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
 
 /* Later processes of this cgroup may be gone before they are asked for. Two paths for one name:
  * neither is taken. */

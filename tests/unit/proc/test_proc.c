@@ -157,6 +157,42 @@ static void a_deleted_executable_keeps_its_path(void **state)
 	(void)state;
 }
 
+static void an_executable_may_be_called_deleted(void **state)
+{
+	struct proc_cache *c = proc_cache_new(root, 10);
+
+	make_process(7, 500, "/opt/x (deleted)", "0::/\n");
+	check(c, key(7, 500, 0, "x (deleted)"), 0, "x (deleted)", "/opt/x (deleted)", "");
+	end_process(7);
+	make_process(7, 600, "/opt/x (deleted) (deleted)", "0::/\n");
+	check(c, key(7, 600, 0, "x (deleted)"), 0, "x (deleted)", "/opt/x (deleted)", "");
+	end_process(7);
+	make_process(7, 700, " (deleted)", "0::/\n"); /* nothing is left of it */
+	check(c, key(7, 700, 0, ""), 0, " (deleted)", " (deleted)", "");
+	end_process(7);
+	proc_cache_free(c);
+	(void)state;
+}
+
+static void a_name_may_hold_newlines_and_a_path_be_as_long_as_can_be(void **state)
+{
+	struct proc_cache *c = proc_cache_new(root, 10);
+	char path[PATH_MAX];
+
+	make_process(7, 500, "/opt/a\n0::/docker/" ID "/b\nc", "0::/\n");
+	check(c, key(7, 500, 0, "b\nc"), 0, "b\nc", "/opt/a\n0::/docker/" ID "/b\nc", "");
+	end_process(7);
+	for (size_t i = 0; i < sizeof path - 1; i++)
+		path[i] = i % 2 ? 'd' : '/';
+	path[sizeof path - 1] = '\0';
+	make_process(7, 600, path, "0::/\n");
+	check(c, key(7, 600, 0, ""), 0, path + sizeof path - 1 - strlen(strrchr(path, '/') + 1),
+	      path, "");
+	end_process(7);
+	proc_cache_free(c);
+	(void)state;
+}
+
 static void names_are_made_utf8(void **state)
 {
 	struct proc_cache *c = proc_cache_new(root, 10);
@@ -253,6 +289,8 @@ int main(void)
 		cmocka_unit_test(the_path_of_another_executable_is_not_taken),
 		cmocka_unit_test(a_name_that_the_kernel_cut_is_made_whole),
 		cmocka_unit_test(a_deleted_executable_keeps_its_path),
+		cmocka_unit_test(an_executable_may_be_called_deleted),
+		cmocka_unit_test(a_name_may_hold_newlines_and_a_path_be_as_long_as_can_be),
 		cmocka_unit_test(names_are_made_utf8),
 		cmocka_unit_test(one_that_has_gone_is_known_by_others_of_its_cgroup),
 		cmocka_unit_test(a_negative_answer_is_asked_again_later),
