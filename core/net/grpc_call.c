@@ -94,15 +94,19 @@ static void on_deadline(void *arg)
 {
 	struct grpc_call *call = arg;
 	struct grpc_client *c = call->client;
+	struct grpc_connection *n = call->connection; /* freed in a later round, if at all */
+	uint64_t started_ns = call->started_ns;
 
-	if (call->connection)
+	if (n) {
 		grpc_call_fail(call, GRPC_DEADLINE_EXCEEDED, "%s did not answer in time", c->where);
-	else if (c->last_failure.code)
+		grpc_connection_call_expired(n, started_ns);
+	} else if (c->last_failure.code) {
 		grpc_call_fail(call, GRPC_DEADLINE_EXCEEDED, "not connected in time: %s",
 		               c->last_failure.message);
-	else
+	} else {
 		grpc_call_fail(call, GRPC_DEADLINE_EXCEEDED, "no connection to %s in time",
 		               c->where);
+	}
 }
 
 /* ---- the answer */
@@ -363,5 +367,6 @@ int grpc_call_start(struct grpc_call *call, struct grpc_connection *n, struct er
 	list_remove(&call->link);
 	list_push(&n->calls, &call->link);
 	call->connection = n;
+	call->started_ns = clock_monotonic_ns();
 	return 0;
 }

@@ -39,6 +39,10 @@ struct grpc_client_config {
 	 * permitted. */
 	uint64_t keepalive_time, keepalive_timeout;
 	bool keepalive_permit_without_stream;
+	/* A call that runs into its deadline on a connection on which nothing has come for so long
+	 * ends the connection too: what is behind it may be gone without the network's noticing.
+	 * ns; 0: 20 s. */
+	uint64_t silence_limit;
 };
 
 struct grpc_request {

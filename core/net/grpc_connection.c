@@ -1,7 +1,7 @@
 /* Happy path: grpc_connection_new -> on_open -> on_ready -> calls -> grpc_connection_close.
  * Fails: no connection, no TLS, no SETTINGS in time (the attempt failed) · GOAWAY (drains: carries
- * its calls to their end, takes no new ones) · the peer ends it, breaks the protocol, or does not
- * answer a ping (lost: every call on it fails as UNAVAILABLE). */
+ * its calls to their end, takes no new ones) · the peer ends it, breaks the protocol, does not
+ * answer a ping, or is silent while calls expire (lost: every call on it fails as UNAVAILABLE). */
 #include "core/net/grpc_internal.h"
 
 #include "core/base/clock.h"
@@ -11,6 +11,7 @@
 
 /* gRPC's MIN_CONNECT_TIMEOUT: from the name look-up to the peer's SETTINGS. */
 #define CONNECT_TIMEOUT_NS (20 * NS_PER_S)
+#define SILENCE_LIMIT_NS (20 * NS_PER_S)
 
 enum { CODE_NO_ERROR = 0, CODE_CALM = 11 };
 
@@ -73,6 +74,15 @@ void grpc_connection_call_left(struct grpc_connection *n)
 		grpc_connection_close(n);
 	else
 		grpc_connection_send(n);
+}
+
+void grpc_connection_call_expired(struct grpc_connection *n, uint64_t started_ns)
+{
+	uint64_t limit = n->client->config.silence_limit;
+
+	if (n->received_ns < started_ns &&
+	    clock_monotonic_ns() - n->received_ns >= (limit ? limit : SILENCE_LIMIT_NS))
+		lost_by(n, -ETIMEDOUT, "calls end at their deadlines and it is silent");
 }
 
 static void drain(struct grpc_connection *n)

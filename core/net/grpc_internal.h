@@ -36,6 +36,7 @@ struct grpc_call {
 	struct h2_stream *stream;
 	const char *path;
 	enum coding coding;
+	uint64_t started_ns; /* on the connection */
 	uint64_t deadline_ns;
 	struct timer *deadline; /* NULL: none */
 	unsigned refusals;
@@ -103,6 +104,9 @@ void grpc_connection_close(struct grpc_connection *n);
 
 /* One of its calls has left it. */
 void grpc_connection_call_left(struct grpc_connection *n);
+
+/* One that started then has run into its deadline, and has left it. */
+void grpc_connection_call_expired(struct grpc_connection *n, uint64_t started_ns);
 
 /* ---- grpc_call.c */
 

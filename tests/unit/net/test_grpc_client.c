@@ -535,6 +535,23 @@ static void gives_up_a_peer_that_answers_no_pings(void **state)
 	caller_close(&c);
 }
 
+static void leaves_a_connection_on_which_calls_only_expire(void **state)
+{
+	uint64_t end = clock_monotonic_ns() + 15 * NS_PER_S;
+	struct caller c;
+
+	caller_prepare(&c, state, "127.0.0.1", judge_port(&raw, "deaf_first"));
+	c.config.silence_limit = 300 * NS_PER_MS;
+	caller_open(&c);
+	for (unsigned n = 0; c.by_status[GRPC_OK] == 0 && clock_monotonic_ns() < end; n++) {
+		caller_call(&c, NULL, 0, CODING_IDENTITY, 200 * NS_PER_MS);
+		net_test_wait_count(c.net, &c.done, n + 1);
+	}
+	assert_int_equal(c.by_status[GRPC_OK], 1);
+	assert_true(c.by_status[GRPC_DEADLINE_EXCEEDED] >= 2); /* one alone is not enough */
+	caller_close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -566,6 +583,7 @@ int main(void)
 		NET_TEST(repeats_what_a_goaway_left_out_and_waits_for_the_rest),
 		NET_TEST(stops_sending_when_the_answer_comes_first),
 		NET_TEST(gives_up_a_peer_that_answers_no_pings),
+		NET_TEST(leaves_a_connection_on_which_calls_only_expire),
 	};
 	return cmocka_run_group_tests(tests, start_raw, stop_raw);
 }
