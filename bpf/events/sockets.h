@@ -36,15 +36,19 @@ struct sockets_owner {
 /* A connection's first record says OPENED or PREEXISTING, never both and no other record says so;
  * its last says CLOSED, which may be the first as well. A failed connect is one record that says
  * FAILED and none of these. A record without CLOSED may still follow the last one: it carries
- * nothing but a reset that was sent for the closed socket. */
+ * at most a reset that was sent for the closed socket. Connected again after that, the same socket
+ * begins anew, with the same cookie. */
 enum sockets_flags {
-	SOCKETS_OPENED = 1, /* established, and no earlier record of this socket said so: count it
-	                       as opened */
-	SOCKETS_CLOSED = 2, /* the last record of this socket */
-	SOCKETS_FAILED =
-		4, /* never established; error says why (0: given up by the process itself) */
-	SOCKETS_PREEXISTING =
-		8, /* was established before the programs were attached: not counted as opened */
+	/* Established, and no earlier record of this socket said so: count it as opened. */
+	SOCKETS_OPENED = 1,
+	/* The last record of this socket. */
+	SOCKETS_CLOSED = 2,
+	/* Never established. error says why; 0: given up by the process itself, or refused by
+	 * connect() at once, such as for want of a free port. What has no route at all fails before
+	 * the kernel calls it a connection, and there is no record. */
+	SOCKETS_FAILED = 4,
+	/* Was established before the programs were attached: not counted as opened. */
+	SOCKETS_PREEXISTING = 8,
 	SOCKETS_RESET_SENT = 16,
 	SOCKETS_RESET_RECEIVED = 32,
 };
@@ -85,10 +89,11 @@ _Static_assert(sizeof(struct sockets_record) == 208, "shared with the kernel sid
 
 /* What the programs could not do, one counter each in a per-CPU array. */
 enum sockets_loss {
-	SOCKETS_LOSS_RING_FULL,  /* a closing socket's record found no room in the ring */
-	SOCKETS_LOSS_RING_BYTES, /* payload bytes (both ways) of those records */
-	SOCKETS_LOSS_NO_STORAGE, /* no memory for a socket's storage: the socket is not followed */
-	SOCKETS_LOSS_NO_OWNER,   /* followed, but its process is not known */
+	SOCKETS_LOSS_RING_FULL,   /* a closing socket's record found no room in the ring */
+	SOCKETS_LOSS_RING_BYTES,  /* payload bytes (both ways) of those records */
+	SOCKETS_LOSS_RING_RESETS, /* resets sent for closed sockets, whose records found no room */
+	SOCKETS_LOSS_NO_STORAGE,  /* no memory for a socket's storage: the socket is not followed */
+	SOCKETS_LOSS_NO_OWNER,    /* followed, but its process is not known */
 	SOCKETS_LOSS_COUNT
 };
 

@@ -5,15 +5,20 @@
  * last:
  *
  *   connect(), listen()      sockets_began     makes the storage and records the owner
- *   accept                   (no program)      BPF_F_CLONE copies the listener's storage to the
- * child established              sockets_changed   notes the time every interval sockets_walk one
- * record for each socket with news closed, or failed        sockets_changed   the last record, to
- * the ring reset sent or received   sockets_reset_*   counts; runs for resets only at the start
- * sockets_holders   iter/task_file: who holds the sockets that exist sockets_seed      iter/tcp:
- * gives those sockets their storage
+ *   accept                   (no program)      BPF_F_CLONE copies the listener's storage to the child
+ *   established              sockets_changed   notes the time
+ *   every interval           sockets_walk      one record for each socket with news
+ *   closed, or failed        sockets_changed   the last record, to the ring
+ *   reset sent or received   sockets_reset_*   counts; runs for resets only
+ *   at the start             sockets_holders   iter/task_file: who holds the sockets that exist
+ *                            sockets_seed      iter/tcp: gives those sockets their storage
  *
  * The walk goes through the storages, of all network namespaces at once. iter/tcp would go through
  * every bucket of the kernel's hash table (17 ms for 262,144 empty ones) once for each namespace.
+ * The kernel hands over some 150 records at a time and finds its place again by counting, so that
+ * storages which come and go meanwhile make it repeat some sockets and leave out others. Each
+ * storage therefore notes the walk that has visited it, and the receiver goes through them again
+ * until nothing was split.
  *
  * Nothing is attached to tcp_retransmit_skb: tcp_sock.total_retrans counts the same segments, those
  * of a SYN and (copied to the child at accept) of a SYN-ACK included, without a program per packet.
@@ -60,7 +65,14 @@ enum {
 enum { SOCK_DONE = 1 };
 
 /* Zero is a storage that was just made. An accepted socket starts with its listener's. */
-enum phase { PHASE_NEW, PHASE_LISTENING, PHASE_CONNECTING, PHASE_OPEN, PHASE_CLOSED };
+enum phase {
+	PHASE_NEW,
+	PHASE_LISTENING,
+	PHASE_CONNECTING,
+	PHASE_OPEN,
+	PHASE_CLOSED,
+	PHASE_LOST, /* closed, but the record found no room */
+};
 
 struct followed {
 	struct sockets_owner owner;
@@ -69,6 +81,7 @@ struct followed {
 	__u64 retransmitted_segments;       /* the same */
 	__u32 resets_sent, resets_received; /* that are in no record yet */
 	__u32 reported;                     /* 1: there has been a record */
+	__u32 visited;                      /* number of the last walk with a record */
 	__u8 phase, role;
 	bool preexisting;
 	bool reset_early; /* the record at close counted a reset that was still to be sent */
@@ -123,6 +136,8 @@ const volatile __u64 ring_watermark = 1 << 18;
 
 /* Set before each walk: also the sockets without news. */
 bool walk_everything = false;
+/* Of the walk that goes on; no two have the same. */
+__u32 walk_number = 0;
 
 static __always_inline void lose(__u32 why, __u64 n)
 {
@@ -330,6 +345,7 @@ static __always_inline void ring_send_last(struct tcp_sock *tp, struct followed 
 	totals_read(&t, tp, f->role, false);
 	r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
 	if (!r) {
+		f->phase = PHASE_LOST;
 		lose(SOCKETS_LOSS_RING_FULL, 1);
 		lose(SOCKETS_LOSS_RING_BYTES,
 		     claim(&f->sent_bytes, t.sent) + claim(&f->received_bytes, t.received));
@@ -340,14 +356,15 @@ static __always_inline void ring_send_last(struct tcp_sock *tp, struct followed 
 	ring_submit(r);
 }
 
-/* A reset that is sent for a socket after its last record. */
+/* A reset that is sent for a socket after its last record (not if that was lost: who reads this one
+ * would take it for the first of an open connection). */
 static __always_inline void ring_send_late_reset(struct tcp_sock *tp, struct followed *f)
 {
 	struct totals t = {f->sent_bytes, f->received_bytes, f->retransmitted_segments, TCP_CLOSE};
 	struct sockets_record *r = bpf_ringbuf_reserve(&ring, sizeof *r, 0);
 
 	if (!r) {
-		lose(SOCKETS_LOSS_RING_FULL, 1);
+		lose(SOCKETS_LOSS_RING_RESETS, 1);
 		return;
 	}
 	record_describe(r, tp, f, &t);
@@ -411,7 +428,7 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 	struct followed *f = bpf_sk_storage_get(&followed, sk, NULL, 0);
 	struct tcp_sock *tp;
 
-	if (!f || f->phase == PHASE_CLOSED)
+	if (!f || f->phase >= PHASE_CLOSED)
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -471,6 +488,8 @@ int BPF_PROG(sockets_reset_sent, struct sock *sk)
 	return 0;
 }
 
+/* The kernel also comes here when it ends a connection itself because data arrived after both
+ * directions were shut down: it treats that as a reset received, and so does this count. */
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(sockets_reset_received, struct sock *sk)
 {
@@ -615,7 +634,7 @@ int sockets_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (!sk || !f)
 		return 0;
-	if (f->phase == PHASE_NEW || f->phase == PHASE_CLOSED)
+	if (f->visited == walk_number || f->phase == PHASE_NEW || f->phase >= PHASE_CLOSED)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -626,8 +645,15 @@ int sockets_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 	/* What is claimed must be written. Without room for it the write below fails, which makes
 	 * the kernel hand over its buffer and visit this socket again. */
 	record_describe(&r, tp, f, &t);
-	if (seq->size - seq->count > sizeof r)
+	/* Nothing holds the socket: its memory may be another socket's by now. It was closed before
+	 * that, and this storage says so. */
+	barrier();
+	if (*(volatile __u8 *)&f->phase >= PHASE_CLOSED)
+		return 0;
+	if (seq->size - seq->count > sizeof r) {
+		f->visited = walk_number;
 		record_claim(&r, f, &t, 0);
+	}
 	bpf_seq_write(seq, &r, sizeof r);
 	return 0;
 }

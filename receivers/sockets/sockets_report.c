@@ -12,6 +12,9 @@ static void report_kernel(struct sockets *s, struct metrics_sink *sink,
 	metrics_counter(sink, "weir_receiver_sockets_lost_bytes",
 	                "Payload that those records would have counted.", labels,
 	                (double)k.losses[SOCKETS_LOSS_RING_BYTES]);
+	metrics_counter(sink, "weir_receiver_sockets_lost_resets",
+	                "Resets sent for closed connections whose records found no room.", labels,
+	                (double)k.losses[SOCKETS_LOSS_RING_RESETS]);
 	metrics_counter(sink, "weir_receiver_sockets_unfollowed_sockets",
 	                "Sockets that the kernel had no memory to follow.", labels,
 	                (double)k.losses[SOCKETS_LOSS_NO_STORAGE]);
