@@ -1,5 +1,6 @@
 #include "core/base/arena.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,26 @@ void arena_fini(struct arena *a)
 	}
 	budget_return(a->budget, a->charged);
 	*a = (struct arena){.budget = a->budget};
+}
+
+void arena_join(struct arena *into, struct arena *from)
+{
+	struct arena_chunk **last = &from->head;
+
+	assert(into->budget == from->budget);
+	while (*last)
+		last = &(*last)->next;
+	if (into->end - into->at > from->end - from->at) { /* the head is where there is room */
+		*last = into->head->next;
+		into->head->next = from->head;
+	} else {
+		*last = into->head;
+		into->head = from->head;
+		into->at = from->at;
+		into->end = from->end;
+	}
+	into->charged += from->charged;
+	*from = (struct arena){.budget = from->budget};
 }
 
 void *arena_alloc_chunk(struct arena *a, size_t size)

@@ -20,6 +20,11 @@ struct arena {
 void arena_init(struct arena *a, struct budget *budget);
 void arena_fini(struct arena *a);
 
+/* Everything in from becomes into's, as if it had been allocated there; from is empty afterwards.
+ * Both have the same budget. What may fail half-way is built in an arena of its own: nothing of it
+ * stays behind when that one is given up instead. */
+void arena_join(struct arena *into, struct arena *from);
+
 /* Slow path of arena_alloc: a new chunk. */
 void *arena_alloc_chunk(struct arena *a, size_t size);
 

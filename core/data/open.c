@@ -25,7 +25,7 @@ static bool is_resource(const struct cursor_field *f)
 }
 
 /* The resource decoded; the fields between and around it as slices, neighbours in one. */
-static int open_resource(struct batch *b, struct opened *o, struct error *error)
+static int open_resource(struct opened *o, struct arena *a, struct error *error)
 {
 	struct cursor c = cursor_of(o->group->wire);
 	struct cursor_field f;
@@ -33,7 +33,7 @@ static int open_resource(struct batch *b, struct opened *o, struct error *error)
 	size_t n = 0;
 	int r;
 
-	o->resource = BUILD(&b->arena, Otlp__Resource, otlp__resource);
+	o->resource = BUILD(a, Otlp__Resource, otlp__resource);
 	if (!o->resource)
 		return error_no_memory(error);
 	o->resource_absent = true;
@@ -41,14 +41,14 @@ static int open_resource(struct batch *b, struct opened *o, struct error *error)
 		n += !is_resource(&f) && !in_rest;
 		in_rest = !is_resource(&f);
 	}
-	o->rest = arena_alloc_array(&b->arena, n, sizeof *o->rest);
+	o->rest = arena_alloc_array(a, n, sizeof *o->rest);
 	if (!o->rest)
 		return error_no_memory(error);
 	c = cursor_of(o->group->wire);
 	in_rest = false;
 	while (cursor_next(&c, &f)) {
 		if (is_resource(&f)) {
-			r = otlp_decode_into(&o->resource->base, f.body, &b->arena, error);
+			r = otlp_decode_into(&o->resource->base, f.body, a, error);
 			if (r < 0)
 				return r;
 			o->resource_absent = false;
@@ -65,35 +65,35 @@ static int open_resource(struct batch *b, struct opened *o, struct error *error)
 	return 0;
 }
 
-static int open_message(struct batch *b, struct opened *o, struct error *error)
+static int open_message(struct opened *o, enum signal signal, struct arena *a, struct error *error)
 {
-	const ProtobufCMessageDescriptor *type = otlp_group_descriptor(b->signal);
+	const ProtobufCMessageDescriptor *type = otlp_group_descriptor(signal);
 	struct group *g = o->group;
 	Otlp__ResourceSpans *shell;
 	int r;
 
-	o->message = build_message(&b->arena, type);
+	o->message = build_message(a, type);
 	if (!o->message)
 		return error_no_memory(error);
 	shell = (Otlp__ResourceSpans *)o->message;
 	if (g->depth == DEPTH_WIRE) {
-		r = otlp_decode_into(o->message, g->wire, &b->arena, error);
+		r = otlp_decode_into(o->message, g->wire, a, error);
 		if (r < 0)
 			return r;
 		o->resource = shell->resource;
 		o->resource_absent = !shell->resource;
 		if (!o->resource)
-			o->resource = BUILD(&b->arena, Otlp__Resource, otlp__resource);
+			o->resource = BUILD(a, Otlp__Resource, otlp__resource);
 	} else {
 		for (size_t i = 0; i < g->n_rest; i++) {
-			r = otlp_decode_into(o->message, g->rest[i], &b->arena, error);
+			r = otlp_decode_into(o->message, g->rest[i], a, error);
 			if (r < 0)
 				return r;
 		}
 		o->resource = g->resource;
 		o->resource_absent = g->resource_absent;
 		if (g->home) /* from here on the whole group lives in this batch's arena */
-			o->resource = message_copy(&b->arena, &g->resource->base, g->pin);
+			o->resource = message_copy(a, &g->resource->base, g->pin);
 	}
 	shell->resource = o->resource;
 	return o->resource ? 0 : error_no_memory(error);
@@ -118,10 +118,19 @@ static void commit(struct opened *o)
 
 static int open_groups(struct batch *b, enum depth d, struct error *error)
 {
-	struct opened *opened = arena_alloc_array(&b->arena, b->n_groups, sizeof *opened);
+	struct arena
+		arena; /* becomes the batch's; what is given up must not stay charged with it */
+	struct opened *opened;
 	size_t n = 0;
 	int r = 0;
 
+	for (struct group *g = b->first; g; g = g->next)
+		n += g->depth < d;
+	if (n == 0)
+		return 0;
+	arena_init(&arena, b->arena.budget);
+	opened = arena_alloc_array(&arena, n, sizeof *opened);
+	n = 0;
 	if (!opened)
 		return error_no_memory(error);
 	for (struct group *g = b->first; g && r == 0; g = g->next) {
@@ -129,12 +138,15 @@ static int open_groups(struct batch *b, enum depth d, struct error *error)
 			continue;
 		opened[n].group = g;
 		opened[n].depth = d;
-		r = d == DEPTH_RESOURCE ? open_resource(b, &opened[n], error)
-		                        : open_message(b, &opened[n], error);
+		r = d == DEPTH_RESOURCE ? open_resource(&opened[n], &arena, error)
+		                        : open_message(&opened[n], b->signal, &arena, error);
 		n++;
 	}
-	if (r < 0)
+	if (r < 0) {
+		arena_fini(&arena);
 		return r;
+	}
+	arena_join(&b->arena, &arena);
 	for (size_t i = 0; i < n; i++)
 		commit(&opened[i]);
 	return 0;

@@ -64,7 +64,9 @@ static void test_opening_changes_no_byte(void **state)
 				assert_ptr_equal(g->resource, g->spans->resource);
 				assert_int_equal(otlp_count(s, g->message), g->items);
 			}
+			size_t used = f->budget.used;
 			open_to(&b, DEPTH_RESOURCE); /* deeper groups stay as they are */
+			assert_true(f->budget.used == used);
 			for (struct group *g = b->first; g; g = g->next)
 				assert_int_equal(g->depth, DEPTH_FULL);
 			batch_unref(b);
@@ -370,6 +372,72 @@ static void test_every_failed_allocation_is_answered_and_leaves_nothing(void **s
 	assert_true(failures > 20);
 }
 
+enum { MIB = 1 << 20, EMPTY_MESSAGES = MIB / 2 };
+
+/* Messages without a field after head, two bytes each: nothing becomes more when it is decoded. */
+static struct rcbuf *many_empty(struct fixture *f, uint8_t tag, struct slice head)
+{
+	struct rcbuf *pin = rcbuf_new(head.len + 2 * EMPTY_MESSAGES, &f->budget);
+	uint8_t *at;
+
+	assert_non_null(pin);
+	memcpy(pin->data, head.data, head.len);
+	at = pin->data + head.len;
+	for (int i = 0; i < EMPTY_MESSAGES; i++) {
+		*at++ = tag;
+		*at++ = 0;
+	}
+	return pin;
+}
+
+static void test_a_small_request_that_becomes_a_large_batch_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	/* A group of 1 MiB + 4 bytes, its scope of 1 MiB. */
+	struct rcbuf *pin = many_empty(f, 0x12, SLICE_LITERAL("\x0a\x84\x80\x40\x12\x80\x80\x40"));
+	struct batch *b, *shared;
+	struct error error = ERROR_INIT;
+	size_t before;
+
+	f->budget.limit = 32 * MIB;
+	assert_int_equal(batch_from_request(SIGNAL_TRACES, pin, slice_of(pin->data, pin->size),
+	                                    &f->budget, &b, &error),
+	                 0);
+	rcbuf_unref(pin);
+	before = f->budget.used;
+	assert_int_equal(b->items, EMPTY_MESSAGES);
+	assert_true(before < MIB + 4096);
+	assert_int_equal(batch_read(b, &error), -ENOMEM);
+	assert_int_equal(error.kind, ERROR_RETRYABLE);
+	assert_true(f->budget.used == before); /* it may wait long in somebody's queue */
+	assert_int_equal(batch_open(&b, DEPTH_FULL, &error), -ENOMEM);
+	assert_true(f->budget.used == before);
+	shared = batch_ref(b);
+	assert_int_equal(batch_open(&b, DEPTH_FULL, &error), -ENOMEM);
+	assert_ptr_equal(b, shared);
+	assert_true(f->budget.used == before);
+	batch_unref(shared);
+	open_to(&b, DEPTH_RESOURCE);
+	batch_unref(b);
+}
+
+static void test_a_request_of_many_empty_groups_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct rcbuf *pin = many_empty(f, 0x0a, SLICE_LITERAL(""));
+	struct batch *b = NULL;
+	struct error error = ERROR_INIT;
+
+	f->budget.limit = 32 * MIB;
+	assert_int_equal(batch_from_request(SIGNAL_LOGS, pin, slice_of(pin->data, pin->size),
+	                                    &f->budget, &b, &error),
+	                 -ENOMEM);
+	assert_int_equal(error.kind, ERROR_RETRYABLE);
+	assert_null(b);
+	rcbuf_unref(pin);
+	assert_int_equal(f->budget.used, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -387,6 +455,8 @@ int main(void)
 		TEST(refuses_what_is_not_otlp),
 		TEST(what_is_built_reads_as_it_was_meant),
 		TEST(every_failed_allocation_is_answered_and_leaves_nothing),
+		TEST(a_small_request_that_becomes_a_large_batch_is_refused),
+		TEST(a_request_of_many_empty_groups_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
