@@ -245,7 +245,8 @@ static uint64_t natural(const struct cursor_field *f)
 	return value;
 }
 
-/* google.protobuf.Duration: seconds = 1, nanos = 2. */
+/* google.protobuf.Duration: seconds = 1, nanos = 2. What is longer than centuries is cut to INT64_MAX,
+ * so that a time can be added to it. */
 static uint64_t duration_decode(struct slice bytes)
 {
 	static const uint64_t second = 1000000000;
@@ -261,7 +262,7 @@ static uint64_t duration_decode(struct slice bytes)
 	}
 	if (nanos >= second)
 		nanos = 0;
-	return seconds > UINT64_MAX / second - 1 ? UINT64_MAX : seconds * second + nanos;
+	return seconds > INT64_MAX / second - 1 ? INT64_MAX : seconds * second + nanos;
 }
 
 /* google.rpc.RetryInfo: retry_delay = 1. */

@@ -92,7 +92,7 @@ bool grpc_binary_decode(struct slice value, uint8_t *ret, size_t size, size_t *r
 /* What a decoded grpc-status-details-bin (google.rpc.Status) says about trying again. */
 struct grpc_retry_info {
 	bool present;
-	uint64_t delay_ns;
+	uint64_t delay_ns; /* INT64_MAX at most */
 };
 struct grpc_retry_info grpc_retry_info_decode(struct slice status);
 

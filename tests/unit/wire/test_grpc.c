@@ -178,6 +178,18 @@ static void finds_the_retry_info(void **state)
 		assert_false(grpc_retry_info_decode(slice_of(status.data, cut)).present);
 }
 
+static void cuts_a_delay_of_ages_to_what_can_be_added_up(void **state)
+{
+	/* RetryInfo{retry_delay: 2^63 - 1 s} */
+	static const char bytes[] = "\x1a\x38\x0a\x28type.googleapis.com/google.rpc.RetryInfo"
+				    "\x12\x0c\x0a\x0a\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f";
+	struct slice status = SLICE_LITERAL(bytes);
+	struct grpc_retry_info info = grpc_retry_info_decode(status);
+
+	assert_true(info.present);
+	assert_true(info.delay_ns == INT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +203,7 @@ int main(void)
 		cmocka_unit_test(knows_what_may_be_sent_again),
 		cmocka_unit_test(decodes_base64_with_and_without_padding),
 		cmocka_unit_test(finds_the_retry_info),
+		cmocka_unit_test(cuts_a_delay_of_ages_to_what_can_be_added_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
