@@ -1,8 +1,7 @@
 /* Happy path: on_accept -> on_data -> answer -> (keep-alive) on_data ...
  * Fails: not HTTP, a body, a head that is too long (answered, closed) · a head that is not complete
- * or a response that is not taken within PATIENCE (closed) · more than CONNECTIONS at once (the
- * newest are closed unanswered: slow readers must not keep the rest of weir from being watched for
- * long). */
+ * or a response that is not taken in time (closed) · too many connections at once (the newest are
+ * closed unanswered: slow readers must not keep the rest of weir from being watched for long). */
 #include "core/net/http_server.h"
 
 #include "core/base/clock.h"
@@ -14,10 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CONNECTIONS = 64 };
-#define PATIENCE_NS (30 * NS_PER_S)
-/* How long a peer may take to close after it was told that the connection ends. */
-#define LINGER_NS (2 * NS_PER_S)
+static const struct http_limits default_limits = {.connections = 64,
+                                                  .patience_ns = 30 * NS_PER_S,
+                                                  .lingering_ns = 2 * NS_PER_S};
 
 struct connection {
 	struct list link;
@@ -32,6 +30,7 @@ struct http_server {
 	struct loop *loop;
 	http_handler handler;
 	void *arg;
+	struct http_limits limits;
 	struct tcp_listener *listener;
 	struct list connections;
 	unsigned open; /* connections whose memory is not yet free */
@@ -76,11 +75,19 @@ static void on_impatient(void *arg)
 	drop(arg);
 }
 
+static void wait_for_peer(struct connection *c)
+{
+	timer_start(c->patience, c->server->limits.patience_ns, 0);
+}
+
 static void finish(struct connection *c)
 {
+	const struct http_limits *limits = &c->server->limits;
+
 	c->finishing = true;
 	tcp_finish(c->tcp);
-	timer_start(c->patience, tcp_unsent(c->tcp) > 0 ? PATIENCE_NS : LINGER_NS, 0);
+	timer_start(c->patience,
+	            tcp_unsent(c->tcp) > 0 ? limits->patience_ns : limits->lingering_ns, 0);
 }
 
 /* Sends head and body; false when the connection cannot go on. */
@@ -160,7 +167,7 @@ static void on_data(void *arg, struct slice bytes)
 			if (!keep_alive)
 				finish(c);
 			else
-				timer_start(c->patience, PATIENCE_NS, 0);
+				wait_for_peer(c);
 			break;
 		}
 	}
@@ -168,9 +175,7 @@ static void on_data(void *arg, struct slice bytes)
 
 static void on_drained(void *arg)
 {
-	struct connection *c = arg;
-
-	timer_start(c->patience, PATIENCE_NS, 0);
+	wait_for_peer(arg);
 }
 
 static void on_end(void *arg, const struct error *error)
@@ -186,7 +191,7 @@ static const struct tcp_events connection_events = {.on_data = on_data,
 static void on_accept(void *arg, struct tcp *tcp)
 {
 	struct http_server *s = arg;
-	struct connection *c = s->open < CONNECTIONS ? calloc(1, sizeof *c) : NULL;
+	struct connection *c = s->open < s->limits.connections ? calloc(1, sizeof *c) : NULL;
 
 	if (!c) {
 		tcp_free(tcp, NULL, NULL);
@@ -203,7 +208,7 @@ static void on_accept(void *arg, struct tcp *tcp)
 		return;
 	}
 	tcp_serve(tcp, &connection_events, c);
-	timer_start(c->patience, PATIENCE_NS, 0);
+	wait_for_peer(c);
 }
 
 int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_handler handler,
@@ -217,6 +222,7 @@ int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_han
 	s->loop = loop;
 	s->handler = handler;
 	s->arg = arg;
+	s->limits = default_limits;
 	list_init(&s->connections);
 	r = tcp_listen(loop, endpoint, on_accept, s, &s->listener, error);
 	if (r < 0) {
@@ -225,6 +231,11 @@ int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_han
 	}
 	*ret = s;
 	return 0;
+}
+
+void http_server_limit(struct http_server *s, const struct http_limits *limits)
+{
+	s->limits = *limits;
 }
 
 uint16_t http_server_port(const struct http_server *s)

@@ -21,12 +21,22 @@ struct http_response {
 	struct buffer body;       /* freed by the server */
 };
 
+struct http_limits {
+	unsigned connections; /* at once; more are closed unanswered */
+	uint64_t
+		patience_ns; /* for a whole head, for the next request, for a response to be taken */
+	uint64_t lingering_ns; /* for the peer to close after the last response */
+};
+
 typedef void (*http_handler)(void *arg, const struct http_request *request,
                              struct http_response *response);
 
 /* Listens at once on every address of the endpoint's name. Errors name address and cause. */
 int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_handler handler,
                     void *arg, struct http_server **ret, struct error *error);
+
+/* Other limits than 64 connections, 30 s and 2 s. */
+void http_server_limit(struct http_server *s, const struct http_limits *limits);
 
 /* The port it listens on, for endpoints with port 0. */
 uint16_t http_server_port(const struct http_server *s);
