@@ -23,12 +23,15 @@
 
 enum {
 	SENDING_LIMIT = 4,         /* unfinished batches of each signal */
+	SERIES_AT_ONCE = 256,      /* in one batch: about 1 ms and half a MiB */
+	LOGS_AT_ONCE = 1024,       /* the same */
 	LOGS_WAITING_LIMIT = 8192, /* records that wait for room in that window */
 	STASH_LIMIT = 65536,       /* records that close while a walk runs */
 	DRAIN_AT_ONCE = 4096,      /* records, before the loop serves others */
 	PROCESSES_KEPT = 4096,
 };
 #define FIRST_COLLECTION_NS NS_PER_S
+#define TURN_NS NS_PER_MS /* 0 would be the same turn of the loop */
 #define CLOSING_TICK_NS (100 * NS_PER_MS)
 
 static const char *const temporality_values[] = {"cumulative", "delta", NULL};
@@ -114,53 +117,76 @@ static void on_ring_record(void *arg, const struct sockets_record *r)
 
 /* ---- batches out */
 
+/* The next batch of the collection, and the rest in other turns of the loop. Without room or memory
+ * the rest waits for one of the batches under way to be through, or is left out when the next
+ * collection begins (which begins with it). */
 static void metrics_send(struct sockets *s)
 {
 	bool delta = s->config->temporality == TEMPORALITY_DELTA;
-	uint64_t now = clock_realtime_ns();
+	uint64_t now = s->collection_unix_ns;
 	struct batch *b = NULL;
+	struct series_part part;
 
-	if (!s->metrics)
+	if (!s->collecting || !outbox_has_room(s->metrics))
 		return;
-	s->metrics_pending = true;
-	if (!outbox_has_room(s->metrics) ||
-	    !sockets_metrics_build(&s->source, &s->series, delta, now, &b)) {
-		s->counts.collections_skipped++;
+	part = series_table_next(&s->series, delta, SERIES_AT_ONCE);
+	if (!sockets_metrics_build(&s->source, &s->series, part, delta, now, &b))
 		return;
-	}
 	s->calling++;
 	if (!b || outbox_send(s->metrics, b)) {
-		series_table_sent(&s->series, delta, now);
-		s->metrics_pending = false;
+		series_table_sent(&s->series, part, delta, now);
+		s->collecting = !part.overflow;
+		if (s->collecting)
+			timer_start(s->turn, TURN_NS, 0);
 	} else {
 		batch_unref(b);
-		s->counts.collections_skipped++;
 	}
 	s->calling--;
 }
 
-static void logs_forget(struct sockets *s)
+static void collection_begin(struct sockets *s)
 {
-	for (size_t i = 0; i < s->n_waiting; i++)
+	if (!s->metrics)
+		return;
+	s->counts.collections_skipped += s->collecting;
+	s->collecting = true;
+	s->collection_unix_ns = clock_realtime_ns();
+	series_table_collect(&s->series);
+	metrics_send(s);
+}
+
+/* The first n. */
+static void logs_forget(struct sockets *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
 		series_resource_unref(s->waiting[i].resource);
-	s->n_waiting = 0;
+	s->n_waiting -= n;
+	if (s->n_waiting)
+		memmove(s->waiting, s->waiting + n, s->n_waiting * sizeof *s->waiting);
 }
 
 static void logs_send(struct sockets *s)
 {
-	struct batch *b;
+	size_t sent = 0, n;
 
-	if (!s->n_waiting || !outbox_has_room(s->logs))
-		return;
-	b = sockets_logs_build(&s->source, s->waiting, s->n_waiting);
-	if (!b)
-		return;
-	s->calling++;
-	if (outbox_send(s->logs, b))
-		logs_forget(s);
-	else
-		batch_unref(b);
-	s->calling--;
+	while ((n = s->n_waiting - sent) && outbox_has_room(s->logs)) {
+		struct batch *b;
+		bool taken;
+
+		n = n < LOGS_AT_ONCE ? n : LOGS_AT_ONCE;
+		b = sockets_logs_build(&s->source, s->waiting + sent, n);
+		if (!b)
+			break;
+		s->calling++;
+		taken = outbox_send(s->logs, b);
+		s->calling--;
+		if (!taken) {
+			batch_unref(b);
+			break;
+		}
+		sent += n;
+	}
+	logs_forget(s, sent);
 }
 
 static void retry(struct sockets *s)
@@ -175,9 +201,23 @@ static void retry(struct sockets *s)
 	s->calling--;
 }
 
+static void on_turn(void *arg)
+{
+	struct sockets *s = arg;
+
+	metrics_send(s);
+	logs_send(s);
+	maybe_closed(s);
+}
+
+/* There is room again. */
 static void on_settled(void *arg)
 {
-	maybe_closed(arg);
+	struct sockets *s = arg;
+
+	if (s->turn && (s->collecting || s->n_waiting))
+		timer_start(s->turn, TURN_NS, 0);
+	maybe_closed(s);
 }
 
 /* ---- the ring */
@@ -293,7 +333,7 @@ static void collect(struct sockets *s)
 	buffer_reset(&s->walked);
 	buffer_reset(&s->closed);
 	series_table_expire(&s->series, clock_monotonic_ns(), s->config->series_ttl);
-	metrics_send(s);
+	collection_begin(s);
 	logs_send(s);
 	poll_start(s->poll, POLL_READABLE);
 }
@@ -347,8 +387,7 @@ static void on_closing_tick(struct sockets *s)
 {
 	retry(s);
 	if (s->last_walk_done) {
-		if (s->metrics_pending)
-			metrics_send(s);
+		metrics_send(s);
 		logs_send(s);
 	}
 	maybe_closed(s);
@@ -381,7 +420,7 @@ static void sockets_destroy(struct component *c)
 
 	if (!s)
 		return;
-	logs_forget(s);
+	logs_forget(s, s->n_waiting);
 	free(s->waiting);
 	outbox_free(s->metrics);
 	outbox_free(s->logs);
@@ -445,11 +484,12 @@ static int sockets_start(struct component *c, struct error *error)
 
 	if (sockets_kernel_open(&c->log, s->config->ring_size, &s->kernel, error) < 0)
 		return error_wrap(error, "%s", c->subject);
-	s->series.since_unix_ns = s->series.overflow.start_unix_ns = clock_realtime_ns();
+	series_table_begin(&s->series, clock_realtime_ns());
 	s->timer = timer_new(loop, on_tick, s);
+	s->turn = timer_new(loop, on_turn, s);
 	s->poll = poll_new(loop, sockets_kernel_fd(s->kernel), on_ring, s);
 	s->collector = metrics_register(c->host->metrics, sockets_report, s);
-	if (!s->timer || !s->poll || !s->collector)
+	if (!s->timer || !s->turn || !s->poll || !s->collector)
 		return error_no_memory(error);
 	s->started = true;
 	timer_start(s->timer, interval < FIRST_COLLECTION_NS ? interval : FIRST_COLLECTION_NS,
@@ -463,17 +503,17 @@ static void say_what_was_lost(const struct sockets *s)
 	size_t points = s->metrics ? outbox_items(s->metrics) : 0;
 	size_t logs = s->n_waiting + (s->logs ? outbox_items(s->logs) : 0);
 
-	if (points || logs || s->metrics_pending)
+	if (points || logs || s->collecting)
 		log_warn(&s->component.log,
 		         "stopped before %zu data points%s and %zu log records were delivered",
-		         points, s->metrics_pending ? ", the last collection" : "", logs);
+		         points, s->collecting ? ", the last collection" : "", logs);
 }
 
 /* The one gate of closing. */
 static void maybe_closed(struct sockets *s)
 {
 	void (*on_closed)(void *arg) = s->on_closed;
-	bool finished = (!s->metrics || (outbox_is_empty(s->metrics) && !s->metrics_pending)) &&
+	bool finished = (!s->metrics || (outbox_is_empty(s->metrics) && !s->collecting)) &&
 	                (!s->logs || (outbox_is_empty(s->logs) && !s->n_waiting));
 
 	if (!s->closing || s->walking || s->calling || !on_closed)
@@ -484,11 +524,13 @@ static void maybe_closed(struct sockets *s)
 		return;
 	say_what_was_lost(s);
 	timer_free(s->timer);
+	timer_free(s->turn);
 	poll_free(s->poll);
 	if (s->collector)
 		metrics_unregister(s->component.host->metrics, s->collector);
 	sockets_kernel_close(s->kernel);
 	s->timer = NULL;
+	s->turn = NULL;
 	s->poll = NULL;
 	s->collector = NULL;
 	s->kernel = NULL;

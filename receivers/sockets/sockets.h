@@ -42,6 +42,7 @@ struct sockets {
 
 	struct sockets_kernel *kernel; /* NULL before start and after its failure */
 	struct timer *timer;
+	struct timer *turn; /* the next part of a collection, in another turn of the loop */
 	struct poll *poll;
 	struct metrics_collector *collector;
 	struct proc_cache *processes;
@@ -66,8 +67,11 @@ struct sockets {
 	struct sockets_counts counts;
 	struct histogram walk_duration;
 
+	bool collecting; /* parts of the collection of this moment were not sent yet */
+	uint64_t collection_unix_ns;
+
 	/* closing */
-	bool started, closing, last_walk_done, metrics_pending;
+	bool started, closing, last_walk_done;
 	unsigned calling; /* inside a call to the next component: not the moment to close */
 	uint64_t deadline_ns;
 	void (*on_closed)(void *arg);

@@ -1,5 +1,7 @@
-/* sockets_batch: turns series into a batch of metrics and records into a batch of log records. One
- * group for each resource; everything is allocated from the batch's arena. */
+/* sockets_batch: turns series into batches of metrics and records into batches of log records. One
+ * group for each resource. A batch is built in memory that it does not keep, where points and
+ * records share what they have in common, and is handed on as the bytes that this makes: a third of
+ * the size, and whoever opens it has structs of his own. */
 #ifndef WEIR_RECEIVERS_SOCKETS_BATCH_H
 #define WEIR_RECEIVERS_SOCKETS_BATCH_H
 
@@ -14,11 +16,12 @@ struct sockets_batch_source {
 	struct budget *budget;
 };
 
-/* Points of all series that have something to say: with cumulative temporality everything that was
- * ever other than 0, with delta what changed since series_table_sent(). *ret is NULL when there is
- * nothing. False: no memory. */
+/* Points of the series of a part: with cumulative temporality everything that was ever other than
+ * 0, with delta what changed since it was sent. *ret is NULL when there is nothing. False: no
+ * memory. */
 bool sockets_metrics_build(const struct sockets_batch_source *source, struct series_table *table,
-                           bool delta, uint64_t now_unix_ns, struct batch **ret);
+                           struct series_part part, bool delta, uint64_t now_unix_ns,
+                           struct batch **ret);
 
 /* A connection that ended, on its way into a log record. Holds a reference to its resource. */
 struct sockets_log {
@@ -37,5 +40,19 @@ Otlp__InstrumentationScope *sockets_scope_build(struct arena *a,
                                                 const struct sockets_batch_source *source);
 bool sockets_address_build(struct arena *a, struct build_list *attributes, const char *key,
                            bool is_ipv6, const uint8_t *address);
+
+/* An attribute that never changes: of any number of points, not to be written to. */
+#define CONSTANT_ATTRIBUTE(name, text_key, text_value)                                             \
+	static const Otlp__AnyValue name##_value = {                                               \
+		PROTOBUF_C_MESSAGE_INIT(&otlp__any_value__descriptor),                             \
+		OTLP__ANY_VALUE__VALUE_STRING_VALUE,                                               \
+		{.string_value = {sizeof(text_value) - 1, (uint8_t *)(text_value)}}};              \
+	static const Otlp__KeyValue name = {PROTOBUF_C_MESSAGE_INIT(&otlp__key_value__descriptor), \
+	                                    {sizeof(text_key) - 1, (uint8_t *)(text_key)},         \
+	                                    (Otlp__AnyValue *)&name##_value}
+
+/* A batch of the bytes of these groups (build_list of ProtobufCMessage). NULL: no memory. */
+struct batch *sockets_batch_encode(const struct sockets_batch_source *source, enum signal signal,
+                                   const struct build_list *groups);
 
 #endif

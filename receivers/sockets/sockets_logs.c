@@ -138,10 +138,9 @@ static struct log_group *group_of(struct arena *a, struct log_group **first,
 	return g;
 }
 
-static bool group_append(struct batch *b, const struct sockets_batch_source *source,
-                         const struct log_group *g)
+static bool group_append(struct arena *a, const struct sockets_batch_source *source,
+                         const struct log_group *g, struct build_list *groups)
 {
-	struct arena *a = &b->arena;
 	Otlp__ResourceLogs *out = BUILD(a, Otlp__ResourceLogs, otlp__resource_logs);
 	Otlp__ScopeLogs **scopes = arena_alloc(a, sizeof *scopes);
 
@@ -158,23 +157,24 @@ static bool group_append(struct batch *b, const struct sockets_batch_source *sou
 	(*scopes)->schema_url = build_text(SEMCONV_SCHEMA_URL);
 	(*scopes)->n_log_records = g->records.count;
 	(*scopes)->log_records = (Otlp__LogRecord **)g->records.items;
-	return (*scopes)->scope && batch_append(b, &out->base);
+	return (*scopes)->scope && build_list_add(a, groups, out);
 }
 
-static bool logs_add(struct batch *b, const struct sockets_batch_source *source,
-                     const struct sockets_log *logs, size_t n, struct log_group **first)
+static bool groups_build(struct arena *a, const struct sockets_batch_source *source,
+                         const struct sockets_log *logs, size_t n, struct log_group **first,
+                         struct build_list *groups)
 {
 	uint64_t now = clock_realtime_ns();
 
 	for (size_t i = 0; i < n; i++) {
-		struct log_group *g = group_of(&b->arena, first, logs[i].resource);
-		Otlp__LogRecord *log = g ? log_build(&b->arena, &logs[i].record, now) : NULL;
+		struct log_group *g = group_of(a, first, logs[i].resource);
+		Otlp__LogRecord *log = g ? log_build(a, &logs[i].record, now) : NULL;
 
-		if (!log || !build_list_add(&b->arena, &g->records, log))
+		if (!log || !build_list_add(a, &g->records, log))
 			return false;
 	}
 	for (struct log_group *g = *first; g; g = g->next)
-		if (!group_append(b, source, g))
+		if (!group_append(a, source, g, groups))
 			return false;
 	return true;
 }
@@ -182,20 +182,19 @@ static bool logs_add(struct batch *b, const struct sockets_batch_source *source,
 struct batch *sockets_logs_build(const struct sockets_batch_source *source,
                                  const struct sockets_log *logs, size_t n)
 {
-	struct batch *b = batch_new(SIGNAL_LOGS, source->budget);
+	struct build_list groups = {0};
 	struct log_group *first = NULL;
+	struct batch *b = NULL;
+	struct arena arena;
 	bool built;
 
-	if (!b)
-		return NULL;
-	b->origin.receiver = arena_printf(&b->arena, "%s", source->receiver);
-	built = logs_add(b, source, logs, n, &first);
+	arena_init(&arena, source->budget);
+	built = groups_build(&arena, source, logs, n, &first, &groups);
 	for (struct log_group *g = first; g; g = g->next)
 		if (g->resource)
 			g->resource->scratch = NULL;
-	if (!built) {
-		batch_unref(b);
-		return NULL;
-	}
+	if (built)
+		b = sockets_batch_encode(source, SIGNAL_LOGS, &groups);
+	arena_fini(&arena);
 	return b;
 }

@@ -1,12 +1,21 @@
+/* Read top down: the table of metrics, attributes, points, metrics, groups. Everything that is built
+ * here lives until it is encoded: it may point at the series themselves. */
 #include "core/data/semconv.h"
 #include "receivers/sockets/sockets_batch.h"
 
 /* One reading: what every function that makes a point needs. */
 struct reading {
+	const struct sockets_batch_source *source;
 	struct arena *arena;
-	struct series_table *table;
-	bool delta;
+	struct build_list groups;
+	bool client_address, delta;
 	uint64_t now_unix_ns;
+};
+
+/* A series whose points are being made, and the attributes that all of them have. */
+struct subject {
+	const struct series *series;
+	struct build_list attributes;
 };
 
 enum shape { SHAPE_UP_DOWN, SHAPE_COUNTER, SHAPE_HISTOGRAM };
@@ -140,21 +149,36 @@ static bool key_attributes(struct arena *a, struct build_list *l, const struct s
 	}
 }
 
-static bool attributes_build(const struct reading *r, const struct series *s,
-                             const struct part *part, size_t *ret_n, Otlp__KeyValue ***ret)
+static bool subject_init(const struct reading *r, struct subject *s, const struct series *series)
 {
-	struct build_list l = {0};
+	const struct series_key *k = &series->key;
 
-	if (!key_attributes(r->arena, &l, &s->key))
+	s->series = series;
+	if (!key_attributes(r->arena, &s->attributes, k))
 		return false;
-	if (s->key.resource && r->table->client_address && s->key.role == SOCKETS_ROLE_SERVER &&
-	    !sockets_address_build(r->arena, &l, SEMCONV_CLIENT_ADDRESS, s->key.is_ipv6,
-	                           s->key.client_address))
+	return !k->resource || !r->client_address || k->role != SOCKETS_ROLE_SERVER ||
+	       sockets_address_build(r->arena, &s->attributes, SEMCONV_CLIENT_ADDRESS, k->is_ipv6,
+	                             k->client_address);
+}
+
+static bool attributes_of(const struct reading *r, const struct subject *s, const struct part *part,
+                          size_t *ret_n, Otlp__KeyValue ***ret)
+{
+	const struct build_list *shared = &s->attributes;
+	struct build_list own = {.count = shared->count, .capacity = shared->count + 1};
+
+	*ret_n = shared->count;
+	*ret = (Otlp__KeyValue **)shared->items;
+	if (!part || !part->key)
+		return true;
+	own.items = arena_alloc_array(r->arena, own.capacity, sizeof *own.items);
+	if (!own.items)
 		return false;
-	if (part && part->key && !text_attribute(r->arena, &l, part->key, part->value))
+	memcpy(own.items, shared->items, shared->count * sizeof *own.items);
+	if (!text_attribute(r->arena, &own, part->key, part->value))
 		return false;
-	*ret_n = l.count;
-	*ret = (Otlp__KeyValue **)l.items;
+	*ret_n = own.count;
+	*ret = (Otlp__KeyValue **)own.items;
 	return true;
 }
 
@@ -162,62 +186,59 @@ static bool attributes_build(const struct reading *r, const struct series *s,
  */
 static uint64_t start_of(const struct reading *r, const struct series *s, enum shape shape)
 {
-	return r->delta && shape != SHAPE_UP_DOWN ? r->table->since_unix_ns : s->start_unix_ns;
+	return r->delta && shape != SHAPE_UP_DOWN ? s->sent_unix_ns : s->start_unix_ns;
 }
 
-static bool number_add(const struct reading *r, struct build_list *points, const struct series *s,
+static bool number_add(const struct reading *r, struct build_list *points, const struct subject *s,
                        enum shape shape, const struct part *part, int64_t value)
 {
 	Otlp__NumberDataPoint *p = BUILD(r->arena, Otlp__NumberDataPoint, otlp__number_data_point);
 
-	if (!p || !attributes_build(r, s, part, &p->n_attributes, &p->attributes))
+	if (!p || !attributes_of(r, s, part, &p->n_attributes, &p->attributes))
 		return false;
-	p->start_time_unix_nano = start_of(r, s, shape);
+	p->start_time_unix_nano = start_of(r, s->series, shape);
 	p->time_unix_nano = r->now_unix_ns;
 	p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
 	p->as_int = value;
 	return build_list_add(r->arena, points, p);
 }
 
-static bool counter_add(const struct reading *r, struct build_list *points, const struct series *s,
+static bool counter_add(const struct reading *r, struct build_list *points, const struct subject *s,
                         const struct metric *m)
 {
 	static const struct part whole = {0};
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < m->n_parts; i++) {
-		uint64_t value = s->counters[m->parts[i].counter];
+		uint64_t value = s->series->counters[m->parts[i].counter];
 
 		total += value;
-		if (s->key.resource && value &&
+		if (s->series->key.resource && value &&
 		    !number_add(r, points, s, m->shape, &m->parts[i], (int64_t)value))
 			return false;
 	}
 	/* the overflow series is one series for each metric: its parts are added up */
-	if (!s->key.resource && total)
+	if (!s->series->key.resource && total)
 		return number_add(r, points, s, m->shape, &whole, (int64_t)total);
 	return true;
 }
 
 static bool histogram_add(const struct reading *r, struct build_list *points,
-                          const struct series *s, enum series_histogram which)
+                          const struct subject *s, enum series_histogram which)
 {
-	const struct distribution *h = s->histograms[which];
+	const struct distribution *h = s->series->histograms[which];
 	Otlp__HistogramDataPoint *p;
 
 	if (!h || !h->count)
 		return true;
 	p = BUILD(r->arena, Otlp__HistogramDataPoint, otlp__histogram_data_point);
-	if (!p || !attributes_build(r, s, NULL, &p->n_attributes, &p->attributes))
+	if (!p || !attributes_of(r, s, NULL, &p->n_attributes, &p->attributes))
 		return false;
-	p->bucket_counts = arena_alloc_array(r->arena, SERIES_BOUNDS + 1, sizeof(uint64_t));
-	if (!p->bucket_counts)
-		return false;
-	memcpy(p->bucket_counts, h->buckets, sizeof h->buckets);
+	p->bucket_counts = (uint64_t *)h->buckets; /* only read, as the bounds are */
 	p->n_bucket_counts = SERIES_BOUNDS + 1;
-	p->explicit_bounds = (double *)series_bounds[which]; /* read only, as every static part */
+	p->explicit_bounds = (double *)series_bounds[which];
 	p->n_explicit_bounds = SERIES_BOUNDS;
-	p->start_time_unix_nano = start_of(r, s, SHAPE_HISTOGRAM);
+	p->start_time_unix_nano = start_of(r, s->series, SHAPE_HISTOGRAM);
 	p->time_unix_nano = r->now_unix_ns;
 	p->count = h->count;
 	p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
@@ -229,14 +250,13 @@ static bool histogram_add(const struct reading *r, struct build_list *points,
 	return build_list_add(r->arena, points, p);
 }
 
-static bool point_add(const struct reading *r, struct build_list *points, const struct series *s,
+static bool point_add(const struct reading *r, struct build_list *points, const struct subject *s,
                       const struct metric *m)
 {
-	if (r->delta && !s->unsent && !s->open)
-		return true;
 	switch (m->shape) {
 	case SHAPE_UP_DOWN:
-		return !s->had_open || number_add(r, points, s, m->shape, NULL, s->open);
+		return !s->series->had_open ||
+		       number_add(r, points, s, m->shape, NULL, s->series->open);
 	case SHAPE_COUNTER:
 		return counter_add(r, points, s, m);
 	default:
@@ -284,17 +304,16 @@ static Otlp__Metric *metric_build(const struct reading *r, const struct metric *
 	return out;
 }
 
-/* The metrics of a list of series (struct series.of_resource), without those that have no points.
- */
-static bool metrics_build(const struct reading *r, struct list *all, struct build_list *ret)
+/* The metrics of these series, without those that have no points. */
+static bool metrics_build(const struct reading *r, const struct subject *subjects, size_t n,
+                          struct build_list *ret)
 {
 	for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
 		struct build_list points = {0};
 		Otlp__Metric *m;
-		struct series *s;
 
-		LIST_FOR_EACH(s, all, of_resource)
-			if (!point_add(r, &points, s, &metrics[i]))
+		for (size_t k = 0; k < n; k++)
+			if (!point_add(r, &points, &subjects[k], &metrics[i]))
 				return false;
 		if (!points.count)
 			continue;
@@ -305,14 +324,14 @@ static bool metrics_build(const struct reading *r, struct list *all, struct buil
 	return true;
 }
 
-static bool group_add(const struct reading *r, const struct sockets_batch_source *source,
-                      struct batch *b, const struct series_owner *owner, struct list *all)
+static bool group_add(struct reading *r, const struct series_owner *owner,
+                      const struct subject *subjects, size_t n)
 {
 	struct build_list list = {0};
 	Otlp__ResourceMetrics *group;
 	Otlp__ScopeMetrics **scopes;
 
-	if (!metrics_build(r, all, &list))
+	if (!metrics_build(r, subjects, n, &list))
 		return false;
 	if (!list.count)
 		return true;
@@ -320,60 +339,70 @@ static bool group_add(const struct reading *r, const struct sockets_batch_source
 	scopes = arena_alloc(r->arena, sizeof *scopes);
 	if (!group || !scopes)
 		return false;
-	group->resource = sockets_resource_build(r->arena, source, owner);
+	group->resource = sockets_resource_build(r->arena, r->source, owner);
 	*scopes = BUILD(r->arena, Otlp__ScopeMetrics, otlp__scope_metrics);
 	if (!group->resource || !*scopes)
 		return false;
 	group->schema_url = build_text(SEMCONV_SCHEMA_URL);
 	group->n_scope_metrics = 1;
 	group->scope_metrics = scopes;
-	(*scopes)->scope = sockets_scope_build(r->arena, source);
+	(*scopes)->scope = sockets_scope_build(r->arena, r->source);
 	(*scopes)->schema_url = build_text(SEMCONV_SCHEMA_URL);
 	(*scopes)->n_metrics = list.count;
 	(*scopes)->metrics = (Otlp__Metric **)list.items;
-	return (*scopes)->scope && batch_append(b, &group->base);
+	return (*scopes)->scope && build_list_add(r->arena, &r->groups, group);
 }
 
-static bool groups_add(const struct reading *r, const struct sockets_batch_source *source,
-                       struct batch *b)
+static bool on_resource(void *arg, struct series_resource *resource, size_t n)
 {
-	struct series_resource *resource;
-	struct list overflow;
+	struct reading *r = arg;
+	struct subject *subjects = arena_alloc_array(r->arena, n, sizeof *subjects);
+	const struct series *s;
+	size_t telling = 0;
 
-	LIST_FOR_EACH(resource, &r->table->by_resource, link)
-		if (!group_add(r, source, b, &resource->owner, &resource->series))
+	if (!subjects)
+		return false;
+	LIST_FOR_EACH(s, &resource->series, of_resource) {
+		if (n-- == 0)
+			break;
+		if (!series_is_silent(s, r->delta) && !subject_init(r, &subjects[telling++], s))
 			return false;
-	if (!r->table->overflowed)
-		return true;
-	list_init(&overflow);
-	list_push(&overflow, &r->table->overflow.of_resource);
-	bool added = group_add(r, source, b, NULL, &overflow);
-	list_remove(&r->table->overflow.of_resource);
-	return added;
+	}
+	return group_add(r, &resource->owner, subjects, telling);
+}
+
+static bool overflow_add(struct reading *r, const struct series_table *table)
+{
+	struct subject overflow = {0};
+
+	return !table->overflowed || series_is_silent(&table->overflow, r->delta) ||
+	       (subject_init(r, &overflow, &table->overflow) && group_add(r, NULL, &overflow, 1));
 }
 
 bool sockets_metrics_build(const struct sockets_batch_source *source, struct series_table *table,
-                           bool delta, uint64_t now_unix_ns, struct batch **ret)
+                           struct series_part part, bool delta, uint64_t now_unix_ns,
+                           struct batch **ret)
 {
-	struct batch *b = batch_new(SIGNAL_METRICS, source->budget);
+	struct arena arena;
 	struct reading r = {
-		.table = table,
+		.source = source,
+		.arena = &arena,
+		.client_address = table->client_address,
 		.delta = delta,
 		.now_unix_ns = now_unix_ns,
 	};
+	struct batch *b = NULL;
+	bool built;
 
-	if (!b)
-		return false;
-	r.arena = &b->arena;
-	b->origin.receiver = arena_printf(&b->arena, "%s", source->receiver);
-	if (!groups_add(&r, source, b)) {
-		batch_unref(b);
-		return false;
+	arena_init(&arena, source->budget);
+	built = series_part_each(table, part, on_resource, &r) &&
+	        (!part.overflow || overflow_add(&r, table));
+	if (built && r.groups.count) {
+		b = sockets_batch_encode(source, SIGNAL_METRICS, &r.groups);
+		built = b != NULL;
 	}
-	if (!b->n_groups) {
-		batch_unref(b);
-		b = NULL;
-	}
-	*ret = b;
-	return true;
+	arena_fini(&arena);
+	if (built)
+		*ret = b;
+	return built;
 }

@@ -1,4 +1,5 @@
 #include "core/data/semconv.h"
+#include "core/wire/otlp.h"
 #include "receivers/sockets/sockets_batch.h"
 
 #include <arpa/inet.h>
@@ -59,4 +60,27 @@ bool sockets_address_build(struct arena *a, struct build_list *attributes, const
 	if (!inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, address, text, sizeof text))
 		return false;
 	return build_string(a, attributes, key, slice_from_string(text));
+}
+
+struct batch *sockets_batch_encode(const struct sockets_batch_source *source, enum signal signal,
+                                   const struct build_list *groups)
+{
+	struct buffer bytes = BUFFER_INIT;
+	struct error error = ERROR_INIT;
+	struct rcbuf *pin = NULL;
+	struct batch *b = NULL;
+
+	for (size_t i = 0; i < groups->count; i++)
+		otlp_encode_field(OTLP_REQUEST_GROUPS, groups->items[i], &bytes);
+	if (!bytes.failed)
+		pin = rcbuf_new(bytes.len, source->budget);
+	if (pin) {
+		memcpy(pin->data, bytes.data, bytes.len);
+		if (batch_from_request(signal, pin, slice_of(pin->data, bytes.len), source->budget,
+		                       &b, &error) == 0)
+			b->origin.receiver = arena_printf(&b->arena, "%s", source->receiver);
+	}
+	rcbuf_unref(pin);
+	buffer_fini(&bytes);
+	return b;
 }

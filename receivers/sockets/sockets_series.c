@@ -107,9 +107,8 @@ void series_table_init(struct series_table *t, size_t max_series, bool client_ad
 	*t = (struct series_table){
 		.max_series = max_series,
 		.client_address = client_address,
-		.since_unix_ns = start_unix_ns,
-		.overflow.start_unix_ns = start_unix_ns,
 	};
+	series_table_begin(t, start_unix_ns);
 	map_init(&t->series, series_equal);
 	map_init(&t->resources, resource_equal);
 	map_init(&t->strays, stray_equal);
@@ -119,6 +118,12 @@ void series_table_init(struct series_table *t, size_t max_series, bool client_ad
 	list_init(&t->overflow.by_touch);
 	for (size_t i = 0; i < SERIES_HISTOGRAM_COUNT; i++)
 		t->overflow.histograms[i] = &t->overflow_histograms[i];
+}
+
+void series_table_begin(struct series_table *t, uint64_t start_unix_ns)
+{
+	t->since_unix_ns = t->part_unix_ns = start_unix_ns;
+	t->overflow.start_unix_ns = t->overflow.sent_unix_ns = start_unix_ns;
 }
 
 static void series_free(struct series_table *t, struct series *s)
@@ -265,7 +270,7 @@ static struct series *series_create(struct series_table *t, const struct series_
 		return NULL;
 	}
 	s->key = *key;
-	s->start_unix_ns = t->since_unix_ns;
+	s->start_unix_ns = s->sent_unix_ns = t->since_unix_ns;
 	series_resource_ref(key->resource);
 	list_push(&key->resource->series, &s->of_resource);
 	list_push(&t->by_touch, &s->by_touch);
@@ -417,26 +422,120 @@ void series_table_expire(struct series_table *t, uint64_t now_ns, uint64_t ttl_n
 	}
 }
 
-static void begin_again(struct series *s)
+/* ---- collections
+ *
+ * What a collection is through with moves to the end of its list, so the rest begins at the front:
+ * there is no place to remember that could go away. What is made meanwhile stands behind it. */
+
+bool series_is_silent(const struct series *s, bool delta)
 {
+	return delta && !s->unsent && !s->open;
+}
+
+void series_table_collect(struct series_table *t)
+{
+	t->collection++;
+	t->since_unix_ns = t->part_unix_ns;
+}
+
+struct series_part series_table_next(struct series_table *t, bool delta, size_t limit)
+{
+	struct series_part part = {0};
+	struct series_resource *r;
+	struct series *s;
+	size_t telling = 0;
+
+	LIST_FOR_EACH(r, &t->by_resource, link) {
+		if (r->collection == t->collection)
+			break;
+		LIST_FOR_EACH(s, &r->series, of_resource) {
+			if (s->collection == t->collection)
+				break;
+			telling += !series_is_silent(s, delta);
+			if (telling > limit)
+				return part;
+			part.series++;
+		}
+	}
+	part.overflow = t->overflow.collection != t->collection;
+	return part;
+}
+
+bool series_part_each(struct series_table *t, struct series_part part,
+                      bool (*on_resource)(void *arg, struct series_resource *r, size_t n),
+                      void *arg)
+{
+	struct series_resource *r;
+	struct series *s;
+
+	LIST_FOR_EACH(r, &t->by_resource, link) {
+		size_t n = 0;
+
+		if (!part.series)
+			break;
+		LIST_FOR_EACH(s, &r->series, of_resource) {
+			if (n == part.series || s->collection == t->collection)
+				break;
+			n++;
+		}
+		part.series -= n;
+		if (n && !on_resource(arg, r, n))
+			return false;
+	}
+	return true;
+}
+
+static void sent(struct series_table *t, struct series *s, bool delta, uint64_t now_unix_ns)
+{
+	s->collection = t->collection;
+	s->sent_unix_ns = now_unix_ns;
+	s->unsent = false;
+	if (!delta)
+		return;
 	memset(s->counters, 0, sizeof s->counters);
 	for (size_t i = 0; i < SERIES_HISTOGRAM_COUNT; i++)
 		if (s->histograms[i])
 			memset(s->histograms[i], 0, sizeof *s->histograms[i]);
 }
 
-void series_table_sent(struct series_table *t, bool delta, uint64_t now_unix_ns)
+static void move_to_end(struct list *head, struct list *member)
+{
+	list_remove(member);
+	list_push(head, member);
+}
+
+/* False: the resource has more than n series that are still to be sent. */
+static bool resource_sent(struct series_table *t, struct series_resource *r, size_t *n, bool delta,
+                          uint64_t now_unix_ns)
 {
 	struct series *s;
 
-	LIST_FOR_EACH(s, &t->by_touch, by_touch) {
-		s->unsent = false;
-		if (delta)
-			begin_again(s);
+	while ((s = LIST_FIRST(&r->series, struct series, of_resource)) &&
+	       s->collection != t->collection) {
+		if (!*n)
+			return false;
+		--*n;
+		sent(t, s, delta, now_unix_ns);
+		move_to_end(&r->series, &s->of_resource);
 	}
-	t->overflow.unsent = false;
-	if (delta)
-		begin_again(&t->overflow);
+	return true;
+}
+
+void series_table_sent(struct series_table *t, struct series_part part, bool delta,
+                       uint64_t now_unix_ns)
+{
+	struct series_resource *r;
+
+	while ((r = LIST_FIRST(&t->by_resource, struct series_resource, link)) &&
+	       r->collection != t->collection &&
+	       resource_sent(t, r, &part.series, delta, now_unix_ns)) {
+		r->collection = t->collection;
+		move_to_end(&t->by_resource, &r->link);
+	}
+	t->part_unix_ns = now_unix_ns;
+	if (!part.overflow)
+		return;
+	sent(t, &t->overflow, delta, now_unix_ns);
 	t->since_unix_ns = now_unix_ns;
 }
 

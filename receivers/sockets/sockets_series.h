@@ -72,6 +72,7 @@ struct series_resource {
 	struct list series; /* series.of_resource */
 	struct series_table *table;
 	unsigned refs;
+	uint32_t collection;       /* the last that is through with it */
 	struct series_owner owner; /* its own copies */
 	void *scratch;             /* for whoever builds a batch; NULL otherwise */
 };
@@ -91,21 +92,25 @@ struct series {
 	struct list of_resource, by_touch;
 	struct series_key key;
 	uint64_t start_unix_ns; /* since when it counts */
+	uint64_t sent_unix_ns;  /* moment of the last collection it was in, or of the start */
+	uint32_t collection;    /* that one */
 	uint64_t touched_ns;    /* monotonic */
 	int64_t open;           /* connections that are established now */
 	bool had_open;          /* open was other than 0 at some time */
-	bool unsent;            /* changed since series_table_sent() */
+	bool unsent;            /* changed since it was sent */
 	uint64_t counters[SERIES_COUNTER_COUNT];
 	struct distribution *histograms[SERIES_HISTOGRAM_COUNT]; /* NULL until there is a value */
 };
 
 struct series_table {
 	struct map series, resources, strays;
-	struct list by_resource; /* series_resource.link, oldest first */
+	struct list by_resource; /* series_resource.link, in the order of collection */
+	uint32_t collection;     /* the one that is going on, or the last */
 	struct list by_touch;    /* series.by_touch, longest untouched first */
 	size_t max_series;
 	bool client_address;
-	uint64_t since_unix_ns; /* start of series made now */
+	uint64_t since_unix_ns; /* the last collection: start of series made now */
+	uint64_t part_unix_ns;  /* and of those made after the one that is going on */
 	struct series overflow; /* totals of what found no place */
 	struct distribution overflow_histograms[SERIES_HISTOGRAM_COUNT];
 	uint64_t overflowed; /* records that went to the overflow series */
@@ -116,6 +121,7 @@ int series_opening(const struct sockets_record *record);
 
 void series_table_init(struct series_table *t, size_t max_series, bool client_address,
                        uint64_t start_unix_ns);
+void series_table_begin(struct series_table *t, uint64_t start_unix_ns); /* before any record */
 void series_table_fini(struct series_table *t);
 
 /* The resource of that owner, with a reference for the caller. NULL: no memory. */
@@ -133,8 +139,31 @@ void series_table_add(struct series_table *t, struct series_resource *resource,
  * not sent yet. One that comes back counts from 0 with a new start time. */
 void series_table_expire(struct series_table *t, uint64_t now_ns, uint64_t ttl_ns);
 
-/* Everything was put in a batch at that time. With delta, counters and histograms begin again. */
-void series_table_sent(struct series_table *t, bool delta, uint64_t now_unix_ns);
+/* A collection hands out every series once, part by part, so that no part is too large. Records may
+ * be added between parts. One that is given up is simply followed by the next, which begins with
+ * what the last one left out. */
+struct series_part {
+	size_t series; /* so many, from the front */
+	bool overflow; /* and that one; it is in the last part */
+};
+void series_table_collect(struct series_table *t);
+
+/* The next part: at most limit series that have something to say. */
+struct series_part series_table_next(struct series_table *t, bool delta, size_t limit);
+
+/* Calls back for each resource with its first n series of the part (struct series.of_resource).
+ * False as soon as on_resource() is. */
+bool series_part_each(struct series_table *t, struct series_part part,
+                      bool (*on_resource)(void *arg, struct series_resource *r, size_t n),
+                      void *arg);
+
+/* The part was put in a batch, as of that moment. With delta its counters and histograms begin
+ * again. */
+void series_table_sent(struct series_table *t, struct series_part part, bool delta,
+                       uint64_t now_unix_ns);
+
+/* With delta a series is sent when something changed or connections are open. */
+bool series_is_silent(const struct series *s, bool delta);
 
 /* A recount sets the numbers of open connections right after closing records were lost: clear them,
  * add every open socket that one full walk found, and go on. seen() is given records that were

@@ -119,7 +119,9 @@ static void sink_consume(void *self, struct batch *b, struct done done)
 {
 	struct sink *s = self;
 	struct outcome outcome = {.status = s->answer};
+	struct error error = ERROR_INIT;
 
+	assert_int_equal(batch_read(b, &error), 0);
 	batch_unref(s->last);
 	s->last = b;
 	s->batches++;
@@ -139,6 +141,8 @@ static void sink_answer(struct sink *s, enum outcome_status status)
 		done_call(s->held[i], &(struct outcome){.status = status});
 }
 
+struct seen;
+
 /* ---- one receiver */
 
 struct rig {
@@ -147,6 +151,7 @@ struct rig {
 	struct metrics *own;
 	struct sockets_config config;
 	struct sink metrics, logs;
+	struct seen *seen; /* takes the metrics instead */
 	struct component *receiver;
 	bool closed;
 };
@@ -174,6 +179,8 @@ static void rig_init(struct rig *r)
 	r->host = (struct host){.loop = r->loop, .metrics = r->own, .version = "9.9"};
 }
 
+static void seen_consume(void *self, struct batch *b, struct done done);
+
 static void rig_create(struct rig *r)
 {
 	struct create_args args = {
@@ -186,6 +193,8 @@ static void rig_create(struct rig *r)
 	};
 	struct error error = ERROR_INIT;
 
+	if (r->seen)
+		args.next[SIGNAL_METRICS] = (struct consumer){seen_consume, r->seen};
 	assert_int_equal(receiver_sockets_type.create(&args, &r->receiver, &error), 0);
 }
 
@@ -610,6 +619,117 @@ static void the_overflow_series_is_one_for_each_metric(void **state)
 	(void)state;
 }
 
+/* Remembers which points came, by server.port: 10,000 + the series. */
+struct seen {
+	struct sink sink;
+	unsigned points[3000];
+	uint64_t moment; /* of the collection that is coming in */
+	unsigned moments, most;
+};
+
+static void count_series(struct seen *s, const struct batch *b)
+{
+	for (const struct group *g = b->first; g; g = g->next) {
+		const Otlp__Metric *m = find_metric(g, SEMCONV_WEIR_TCP_CONNECTIONS_OPENED);
+
+		for (size_t i = 0; m && i < m->sum->n_data_points; i++) {
+			const Otlp__NumberDataPoint *p = m->sum->data_points[i];
+			const Otlp__AnyValue *port =
+				attribute_find(p->attributes, p->n_attributes, SEMCONV_SERVER_PORT);
+
+			assert_in_range(port->int_value, 10000, 12999);
+			s->points[port->int_value - 10000] += (unsigned)p->as_int;
+			s->moments += p->time_unix_nano != s->moment;
+			s->moment = p->time_unix_nano;
+		}
+	}
+	if (b->items > s->most)
+		s->most = (unsigned)b->items;
+}
+
+static void seen_consume(void *self, struct batch *b, struct done done)
+{
+	struct seen *s = self;
+
+	batch_ref(b);
+	sink_consume(&s->sink, b, done);
+	count_series(s, b);
+	batch_unref(b);
+}
+
+static void many_series_put(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct sockets_record r = record(i + 1, SOCKETS_OPENED | SOCKETS_CLOSED);
+
+		r.remote_port = (uint16_t)(10000 + i);
+		r.owner.executable[0] = (char)('a' + i % 3); /* several resources */
+		kernel.walk[kernel.n_walk++] = r;
+	}
+}
+
+static bool has_all(const struct seen *s, unsigned each)
+{
+	for (size_t i = 0; i < 3000; i++)
+		if (s->points[i] != each)
+			return false;
+	return true;
+}
+
+static void many_series_come_in_parts_of_one_moment(void **state)
+{
+	struct seen seen = {0};
+	struct rig rig;
+
+	rig_init(&rig);
+	rig.config.max_series = 10000;
+	rig.config.collection_interval = 3600 * NS_PER_S; /* the first comes after one second */
+	rig.seen = &seen;
+	rig_start(&rig);
+	many_series_put(3000);
+	WAIT_UNTIL(&rig, has_all(&seen, 1));
+	assert_true(seen.sink.batches >= 3000 / 256);
+	assert_true(seen.most <= 256 * 16);
+	assert_int_equal(seen.moments, 1);
+	rig_shutdown(&rig, 5 * NS_PER_S);
+	assert_int_equal(seen.moments, 2);
+	assert_true(has_all(&seen, 2)); /* cumulative, once more at the end */
+	batch_unref(seen.sink.last);
+	rig_fini(&rig);
+	(void)state;
+}
+
+static void parts_wait_for_a_slow_next_component(void **state)
+{
+	struct seen seen = {.sink = {.hold = true}};
+	struct rig rig;
+
+	rig_init(&rig);
+	rig.config.max_series = 10000;
+	rig.config.temporality = TEMPORALITY_DELTA;
+	rig.seen = &seen;
+	rig_start(&rig);
+	many_series_put(3000);
+	WAIT_UNTIL(&rig, seen.sink.n_held == 4);
+	unsigned walks = kernel.walks;
+	WAIT_UNTIL(&rig, kernel.walks > walks + 3); /* other collections begin meanwhile */
+	assert_int_equal(seen.sink.batches, 4);
+	assert_true(((struct sockets *)rig.receiver)->counts.collections_skipped > 0);
+	while (!has_all(&seen, 1)) { /* each exactly once, in however many collections */
+		unsigned batches = seen.sink.batches;
+
+		sink_answer(&seen.sink, OUTCOME_OK);
+		WAIT_UNTIL(&rig, seen.sink.batches > batches);
+	}
+	seen.sink.hold = false;
+	sink_answer(&seen.sink, OUTCOME_OK);
+	rig_shutdown(&rig, 5 * NS_PER_S);
+	assert_true(has_all(&seen, 1));
+	batch_unref(seen.sink.last);
+	rig_fini(&rig);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -627,6 +747,8 @@ int main(void)
 		cmocka_unit_test(records_of_one_socket_are_added_in_order),
 		cmocka_unit_test(lost_closing_records_lead_to_a_recount),
 		cmocka_unit_test(the_overflow_series_is_one_for_each_metric),
+		cmocka_unit_test(many_series_come_in_parts_of_one_moment),
+		cmocka_unit_test(parts_wait_for_a_slow_next_component),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,12 @@ static void add(struct series_table *t, const struct series_owner *owner, struct
 	series_resource_unref(resource);
 }
 
+static void send_all(struct series_table *t, bool delta, uint64_t now_unix_ns)
+{
+	series_table_collect(t);
+	series_table_sent(t, series_table_next(t, delta, SIZE_MAX), delta, now_unix_ns);
+}
+
 static struct series *only_series(struct series_table *t)
 {
 	assert_int_equal(t->series.count, 1);
@@ -249,7 +255,7 @@ static void what_was_opened_in_overflow_closes_there(void **state)
 	assert_int_equal(t.overflow.open, 1);
 
 	/* its place is free now, and another connection to the same peer takes it */
-	series_table_sent(&t, false, START_UNIX + 1);
+	send_all(&t, false, START_UNIX + 1);
 	series_table_expire(&t, 10 * SECOND, SECOND);
 	assert_int_equal(t.series.count, 0);
 	b.cookie = 21;
@@ -281,7 +287,7 @@ static void drops_series_that_nothing_touches_but_not_open_ones(void **state)
 	add(&t, &curl, b, 0);
 	series_table_expire(&t, 100 * SECOND, 10 * SECOND);
 	assert_int_equal(t.series.count, 2); /* not sent yet */
-	series_table_sent(&t, false, START_UNIX + 5);
+	send_all(&t, false, START_UNIX + 5);
 	series_table_expire(&t, 9 * SECOND, 10 * SECOND);
 	assert_int_equal(t.series.count, 2);
 	series_table_expire(&t, 10 * SECOND, 10 * SECOND);
@@ -295,6 +301,59 @@ static void drops_series_that_nothing_touches_but_not_open_ones(void **state)
 	(void)state;
 }
 
+static bool count_part(void *arg, struct series_resource *r, size_t n)
+{
+	size_t *seen = arg;
+
+	(void)r;
+	*seen += n;
+	return true;
+}
+
+static void a_collection_hands_out_every_series_once(void **state)
+{
+	static const struct series_owner owners[] = {
+		{.executable = "a", .path = "", .container_id = ""},
+		{.executable = "b", .path = "", .container_id = ""},
+		{.executable = "c", .path = "", .container_id = ""},
+	};
+	struct series_table t;
+	struct series_part part;
+	size_t parts = 0, seen = 0;
+
+	series_table_init(&t, 1000, false, START_UNIX);
+	for (uint8_t i = 0; i < 100; i++)
+		add(&t, &owners[i % 3],
+		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
+	series_table_collect(&t);
+	do {
+		part = series_table_next(&t, true, 7);
+		assert_true(series_part_each(&t, part, count_part, &seen));
+		series_table_sent(&t, part, true, START_UNIX + 9);
+		parts++;
+		/* made meanwhile: belongs to the next collection */
+		add(&t, &owners[0],
+		    record(SOCKETS_ROLE_CLIENT, (uint8_t)(100 + parts), SOCKETS_OPENED), 0);
+	} while (!part.overflow);
+	assert_int_equal(seen, 100);
+	assert_true(parts >= 100 / 7);
+
+	/* one that is given up after a part: the next begins with what was left out */
+	for (uint8_t i = 0; i < 100; i++)
+		add(&t, &owners[i % 3],
+		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
+	series_table_collect(&t);
+	part = series_table_next(&t, true, 90);
+	series_table_sent(&t, part, true, START_UNIX + 10);
+	series_table_collect(&t);
+	part = series_table_next(&t, true, 10 + parts);
+	series_table_sent(&t, part, true, START_UNIX + 11);
+	for (struct list *l = t.by_touch.next; l != &t.by_touch; l = l->next)
+		assert_false(CONTAINER_OF(l, struct series, by_touch)->unsent);
+	series_table_fini(&t);
+	(void)state;
+}
+
 static void a_resource_goes_with_its_last_series(void **state)
 {
 	struct series_table t;
@@ -302,7 +361,7 @@ static void a_resource_goes_with_its_last_series(void **state)
 	series_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
 	assert_int_equal(t.resources.count, 1);
-	series_table_sent(&t, false, START_UNIX);
+	send_all(&t, false, START_UNIX);
 	series_table_expire(&t, 10 * SECOND, SECOND);
 	assert_int_equal(t.resources.count, 0);
 	assert_true(list_is_empty(&t.by_resource));
@@ -319,7 +378,7 @@ static void delta_begins_again_and_keeps_what_is_open(void **state)
 	r.sent_bytes = 5;
 	r.srtt_us = 5;
 	add(&t, &curl, r, 0);
-	series_table_sent(&t, true, START_UNIX + 1);
+	send_all(&t, true, START_UNIX + 1);
 	assert_int_equal(only_series(&t)->counters[SERIES_SENT_BYTES], 0);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->count, 0);
@@ -501,7 +560,7 @@ static void totals_stay_exact_whatever_comes(void **state)
 			assert_true(t.series.count <= limits[l]);
 			assert_true(t.strays.count <= limits[l]);
 			if (i % 97 == 0) {
-				series_table_sent(&t, false, START_UNIX + i);
+				send_all(&t, false, START_UNIX + i);
 				expire(&t, i, &gone);
 				check_totals(&t, &want, &gone);
 			}
@@ -525,6 +584,7 @@ int main(void)
 		cmocka_unit_test(beyond_the_limit_totals_are_kept_in_overflow),
 		cmocka_unit_test(what_was_opened_in_overflow_closes_there),
 		cmocka_unit_test(drops_series_that_nothing_touches_but_not_open_ones),
+		cmocka_unit_test(a_collection_hands_out_every_series_once),
 		cmocka_unit_test(a_resource_goes_with_its_last_series),
 		cmocka_unit_test(delta_begins_again_and_keeps_what_is_open),
 		cmocka_unit_test(a_recount_sets_right_what_lost_records_left),

@@ -2,13 +2,14 @@
 """What the sockets receiver costs: the throughput it takes from nginx, kernel time per connection, and the daemon's own
 CPU and memory with many open sockets. Prints figures, never fails on a time.
 
-    scripts/build && sudo tests/bench/sockets.py [throughput] [kernel] [idle]
+    scripts/build && sudo tests/bench/sockets.py [throughput] [kernel] [idle] [connections] [series]
 
 Ratios come from pairs measured one after the other (without, with, without, with, ...); medians are given."""
 
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEIR = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "weir"))
@@ -33,6 +36,17 @@ service:
     logs: {{receivers: [sockets], exporters: [debug]}}
 """
 
+# With weir's own metrics, which tell of losses.
+METERED = """
+receivers: {{sockets: {{collection_interval: {interval}, {options}}}}}
+exporters: {{debug: {{verbosity: {verbosity}, output_paths: [/dev/null]}}}}
+service:
+  telemetry: {{metrics: {{port: {port}}}}}
+  pipelines:
+    metrics: {{receivers: [sockets], exporters: [debug]}}
+    logs: {{receivers: [sockets], exporters: [debug]}}
+"""
+
 
 def free_port():
     with socket.socket() as s:
@@ -41,9 +55,10 @@ def free_port():
 
 
 class Weir:
-    def __init__(self, folder, interval="10s"):
+    def __init__(self, folder, interval="10s", config=CONFIG, **options):
         path = pathlib.Path(folder) / "weir.yaml"
-        path.write_text(CONFIG.format(interval=interval))
+        self.metrics_port = free_port()
+        path.write_text(config.format(interval=interval, port=self.metrics_port, **options))
         self.log = open(pathlib.Path(folder) / "weir.log", "w+")
         self.process = subprocess.Popen([WEIR, "--config", str(path)], stdout=subprocess.DEVNULL, stderr=self.log)
         deadline = time.monotonic() + 10
@@ -62,6 +77,14 @@ class Weir:
             key, _, value = line.partition(":")
             if key in ("VmRSS", "VmHWM"):
                 values[key] = int(value.split()[0])
+        return values
+
+    def own_metrics(self):
+        """{name: value}, summed over labels."""
+        text = urllib.request.urlopen(f"http://localhost:{self.metrics_port}/metrics", timeout=10).read().decode()
+        values = {}
+        for name, value in re.findall(r"^(\w+)(?:{.*})? (\S+)$", text, re.M):
+            values[name] = values.get(name, 0) + float(value)
         return values
 
     def stop(self):
@@ -207,8 +230,70 @@ def idle(folder):
         nginx.stop()
 
 
+def connections(folder):
+    """What a connection costs the daemon itself, as fast as nginx and wrk can make them, and what is lost on the way."""
+    nginx = Nginx(folder)
+    try:
+        for options in ("events: failed", "events: all"):
+            weir = Weir(folder, interval="2s", config=METERED, options=options, verbosity="basic")
+            before, cpu = weir.own_metrics(), weir.cpu_seconds()
+            rate, total = wrk(nginx.port, close=True, seconds=5)
+            time.sleep(2.5)  # one more collection
+            cpu, after, memory = weir.cpu_seconds() - cpu, weir.own_metrics(), weir.memory_kib()
+            spent = {name: after[name] - before.get(name, 0) for name in after}
+            print(f"connections, {options}: {rate:.0f}/s (two sockets each), {cpu / total * 1e6:.1f} CPU s per million, "
+                  f"lost in the ring {spent['weir_receiver_sockets_lost_records']:.0f}, "
+                  f"log records dropped {spent['weir_receiver_sockets_dropped_log_records']:.0f}, "
+                  f"{memory['VmRSS'] / 1024:.1f} MiB resident, {memory['VmHWM'] / 1024:.1f} MiB at most", flush=True)
+            weir.stop()
+    finally:
+        nginx.stop()
+
+
+def one_connection_to_each(addresses, port):
+    """A request and an answer with each of them, so that all of a client's metrics have a point."""
+    server = socket.create_server(("0.0.0.0", port), backlog=1024)
+
+    def serve():
+        for _ in addresses:
+            c, _ = server.accept()
+            with c:
+                c.recv(100)
+                c.sendall(b"y" * 200)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    for address in addresses:
+        with socket.create_connection((address, port)) as c:
+            c.sendall(b"x" * 100)
+            c.recv(1000)
+            c.recv(1)  # the server's end
+    thread.join()
+    server.close()
+
+
+def series(folder):
+    """Memory and hold-ups of the loop with as many series as max_series lets in."""
+    addresses = [f"127.1.{i // 250}.{i % 250 + 1}" for i in range(10000)]
+    for verbosity in ("basic", "normal"):
+        weir = Weir(folder, interval="5s", config=METERED, options="events: none", verbosity=verbosity)
+        start = weir.memory_kib()
+        one_connection_to_each(addresses, free_port())
+        cpu, longest, end = weir.cpu_seconds(), 0.0, time.monotonic() + 11
+        while time.monotonic() < end:  # two collections at least
+            asked = time.monotonic()
+            values = weir.own_metrics()
+            longest = max(longest, time.monotonic() - asked)
+            time.sleep(0.002)
+        memory = weir.memory_kib()
+        print(f"series, debug {verbosity}: {values['weir_receiver_sockets_series']:.0f} series; the loop's slowest answer "
+              f"{1000 * longest:.0f} ms; {start['VmRSS'] / 1024:.1f} MiB resident before, {memory['VmRSS'] / 1024:.1f} MiB "
+              f"after, {memory['VmHWM'] / 1024:.1f} MiB at most", flush=True)
+        weir.stop()
+
+
 def main():
-    parts = {"throughput": throughput, "kernel": kernel, "idle": idle}
+    parts = {"throughput": throughput, "kernel": kernel, "idle": idle, "connections": connections, "series": series}
     chosen = sys.argv[1:] or list(parts)
     for name in chosen:
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
