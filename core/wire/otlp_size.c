@@ -17,6 +17,43 @@ static size_t number_size(ProtobufCType type, const void *member)
 	}
 }
 
+/* Of an attribute whose value is a string, a bool, an integer or a double, which most are. 0: it is
+ * none of those. */
+static size_t attribute_size(const Otlp__KeyValue *pair)
+{
+	const Otlp__AnyValue *value = pair->value;
+	size_t size;
+
+	if (!value || value->base.n_unknown_fields || pair->base.n_unknown_fields)
+		return 0;
+	switch (value->value_case) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE:
+		size = 1 + with_length(value->string_value.len);
+		break;
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
+		size = 2;
+		break;
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
+		size = 1 + cursor_varint_size((uint64_t)value->int_value);
+		break;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		size = 9;
+		break;
+	default:
+		return 0;
+	}
+	return 1 + with_length(size) + (pair->key.len ? 1 + with_length(pair->key.len) : 0);
+}
+
+static size_t message_size(const ProtobufCMessage *message)
+{
+	size_t size = 0;
+
+	if (message->descriptor == &otlp__key_value__descriptor)
+		size = attribute_size((const Otlp__KeyValue *)message);
+	return size ? size : otlp_size(message);
+}
+
 /* Of one value, without its tag. */
 static size_t value_size(const ProtobufCFieldDescriptor *field, const void *member)
 {
@@ -27,7 +64,7 @@ static size_t value_size(const ProtobufCFieldDescriptor *field, const void *memb
 		return with_length(((const ProtobufCBinaryData *)member)->len);
 	case PROTOBUF_C_TYPE_MESSAGE:
 		message = *(const ProtobufCMessage *const *)member;
-		return with_length(message ? otlp_size(message) : 0);
+		return with_length(message ? message_size(message) : 0);
 	default:
 		return number_size(field->type, member);
 	}
