@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const names[] = {
 	[CAP_CHOWN] = "CAP_CHOWN",
@@ -81,4 +82,14 @@ const char *capability_missing_for_tracing(uint64_t effective, char *text, size_
 	         : bpf || perfmon ? " is"
 	                          : " are");
 	return text;
+}
+
+/* The first user namespace is the same on every Linux (PROC_USER_INIT_INO). */
+#define FIRST_USER_NAMESPACE UINT32_C(0xeffffffd)
+
+bool capability_is_in_user_namespace(void)
+{
+	struct stat s;
+
+	return stat("/proc/self/ns/user", &s) == 0 && s.st_ino != FIRST_USER_NAMESPACE;
 }

@@ -30,4 +30,8 @@ bool capability_may_trace(uint64_t effective);
  * and the set lacks. */
 const char *capability_missing_for_tracing(uint64_t effective, char *text, size_t size);
 
+/* Whether this process is in a user namespace of its own: the capabilities it has there count for
+ * nothing where eBPF is concerned. */
+bool capability_is_in_user_namespace(void);
+
 #endif

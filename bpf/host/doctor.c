@@ -122,6 +122,10 @@ static void check_capabilities(struct doctor *d)
 		return;
 	}
 	d->capabilities = sets.effective;
+	if (capability_is_in_user_namespace())
+		say(d, DOCTOR_FAIL, "capability", "user namespace",
+		    "one of its own: the capabilities below do not count for eBPF", lost_sockets,
+		    "run weir outside of it (no rootless container)");
 	for (size_t i = 0; i < sizeof capability_needs / sizeof *capability_needs; i++) {
 		const struct capability_need *need = &capability_needs[i];
 		bool has = capability_has(sets.effective, need->number), by_admin = false;

@@ -36,8 +36,8 @@ enum { RING_MIN = 65536 };
 /* The kernel fills an iterator's buffer of eight pages and hands over no more than that at a time,
  * so a read with this much room leaves nothing behind that could be lost. */
 enum { WALK_READ = 65536 };
-/* What comes in one piece has seen every storage; each further pass finds only what the one before
- * left out and what was opened since, a tenth at most. */
+/* A pass in one piece has seen every storage; each further one finds only what those before left
+ * out, and what was opened since. */
 enum { PASSES_MAX = 8 };
 #define SEED_BUDGET_NS (150 * NS_PER_MS)
 
@@ -69,6 +69,12 @@ static int refused(struct error *error, int r, const char *what, const struct ke
 			"root, or give the service `AmbientCapabilities=CAP_BPF "
 			"CAP_PERFMON`",
 			what, missing);
+	if (r == -EPERM && capability_is_in_user_namespace())
+		return error_set(error, r,
+		                 "the kernel refused to %s the sockets programs: this process is "
+		                 "in a user namespace, whose capabilities do not count for eBPF; "
+		                 "run weir outside of it (no rootless container)",
+		                 what);
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
 		return error_set(error, r,
 		                 "the sockets programs cannot be fitted to this kernel: "
@@ -163,20 +169,24 @@ static int on_namespace(void *arg, uint64_t inode)
 static void namespaces_warn(struct sockets_kernel *k, const struct netns_counts *counts)
 {
 	struct capability_sets sets = {0};
-	bool hidden;
+	bool admin, ptrace;
 
 	if (k->warned)
 		return;
 	capability_read(&sets);
-	hidden = counts->hidden && !capability_has(sets.effective, CAP_SYS_PTRACE);
-	if (counts->first_error != -EPERM && !hidden)
+	admin = capability_has(sets.effective, CAP_SYS_ADMIN);
+	ptrace = capability_has(sets.effective, CAP_SYS_PTRACE);
+	if (counts->first_error != -EPERM && (ptrace || !counts->hidden))
 		return;
 	k->warned = true;
 	log_warn(&k->log,
 	         "%" PRIu64 " network namespaces may not be entered and %" PRIu64
 	         " processes may not be looked at: connections that are open there already are not "
-	         "followed, new ones are; give the service CAP_SYS_ADMIN and CAP_SYS_PTRACE",
-	         counts->failed, counts->hidden);
+	         "followed, new ones are; give the service %s",
+	         counts->failed, counts->hidden,
+	         ptrace  ? "CAP_SYS_ADMIN"
+	         : admin ? "CAP_SYS_PTRACE"
+	                 : "CAP_SYS_ADMIN and CAP_SYS_PTRACE");
 }
 
 /* Asks for the key after one before deleting that one: after a key that is gone the kernel starts
