@@ -128,17 +128,16 @@ static void on_keepalive(void *arg)
 	struct grpc_client *c = n->client;
 	uint64_t now = clock_monotonic_ns(), silent = now - n->received_ns;
 
-	if (n->pinged_ns && n->received_ns < n->pinged_ns) {
+	if (n->pinged) {
 		lost_by(n, -ETIMEDOUT, "no answer to a keep-alive ping");
 		return;
 	}
-	n->pinged_ns = 0;
 	if (silent < c->keepalive_time) {
 		timer_start(n->timer, c->keepalive_time - silent, 0);
 	} else if (!wants_pings(n)) {
 		timer_start(n->timer, c->keepalive_time, 0);
 	} else {
-		n->pinged_ns = now;
+		n->pinged = true;
 		timer_start(n->timer, c->config.keepalive_timeout, 0);
 		h2_ping(n->h2);
 		grpc_connection_send(n);
@@ -238,6 +237,10 @@ static void on_data(void *arg, struct slice bytes)
 	if (n->closing)
 		return;
 	n->received_ns = clock_monotonic_ns();
+	if (n->pinged) { /* any byte is an answer */
+		n->pinged = false;
+		timer_start(n->timer, n->client->keepalive_time, 0);
+	}
 	if (h2_receive(n->h2, bytes, &error) < 0) {
 		if (!n->ready && error.code == -EPROTO)
 			lost_by(n, -EPROTO,

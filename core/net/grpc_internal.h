@@ -56,7 +56,8 @@ struct grpc_connection {
 	struct list calls;
 	struct timer *timer; /* first the connection attempt's, then the keep-alive's */
 	bool ready, draining, closing, useful;
-	uint64_t ready_ns, received_ns, pinged_ns;
+	bool pinged; /* and nothing has come since */
+	uint64_t ready_ns, received_ns;
 };
 
 struct grpc_client {

@@ -24,6 +24,7 @@ Prints one JSON line {"behaviour": port, ...} and serves until its standard inpu
   garbage        random bytes
   early_hints    two informational header blocks before the answer
   push           a PUSH_PROMISE where none is allowed
+  too_many_pings GOAWAY for a PING sooner than 0.3 s after the last one; answers at the third that came later
   endless_block  a header block of CONTINUATION frames without end
   settings_flood SETTINGS and PING without end, reading nothing
   no_streams     allows no streams at first, then one: answer_ok
@@ -38,6 +39,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 
 import h2.config
@@ -79,6 +81,7 @@ class Connection:
         self.open = True
         self.bodies = {}
         self.codings = {}
+        self.pings = []
 
     def flush(self):
         data = self.h2.data_to_send()
@@ -147,6 +150,8 @@ class Connection:
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         if isinstance(event, h2.events.RequestReceived):
             self.codings[event.stream_id] = dict(event.headers).get("grpc-encoding")
+        if isinstance(event, h2.events.PingReceived) and self.way == "too_many_pings":
+            self.count_ping()
         if isinstance(event, h2.events.PingAckReceived) and self.on_ping_answer:
             self.on_ping_answer()
         if isinstance(event, h2.events.PingAckReceived) and self.way == "no_streams":
@@ -199,6 +204,15 @@ class Connection:
         self.sock.sendall(frame(1, 0, stream, b"\x88"))
         while True:
             self.sock.sendall(frame(9, 0, stream))
+
+    def count_ping(self):
+        now = time.monotonic()
+        if self.pings and now - self.pings[-1] < 0.3:
+            self.sock.sendall(frame(7, 0, 0, struct.pack(">II", 0, 11) + b"too_many_pings"))
+            self.open = False
+        self.pings.append(now)
+        if len(self.pings) == 3 and self.open:
+            self.answer(1)
 
     def squeeze(self, event):
         codes = h2.settings.SettingCodes
@@ -261,7 +275,7 @@ class Connection:
 WAYS = ["half_frame", "goaway", "goaway_always", "silent", "deaf", "http1", "page", "refuse_first", "reset",
         "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "half_then_ok", "garbage",
         "deaf_first", "goaway_broken", "early_hints", "push", "endless_block", "settings_flood", "no_streams",
-        "small_windows", "zstd"]
+        "small_windows", "zstd", "too_many_pings"]
 
 
 def serve(listener, way):

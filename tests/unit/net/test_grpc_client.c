@@ -535,6 +535,22 @@ static void gives_up_a_peer_that_answers_no_pings(void **state)
 	caller_close(&c);
 }
 
+static void pings_less_often_when_the_server_complains(void **state)
+{
+	struct caller c;
+
+	caller_prepare(&c, state, "127.0.0.1", judge_port(&raw, "too_many_pings"));
+	c.config.keepalive_time = 100 * NS_PER_MS;  /* then 200 ms, then 400 ms, which will do */
+	c.config.keepalive_timeout = 10 * NS_PER_S; /* no part of the interval */
+	c.config.wait_for_ready = true;
+	caller_open(&c);
+	caller_call(&c, NULL, 0, CODING_IDENTITY, 18 * NS_PER_S);
+	net_test_wait_count(c.net, &c.done, 1);
+	assert_string_equal(c.text, "");
+	assert_int_equal(c.status, GRPC_OK);
+	caller_close(&c);
+}
+
 static void leaves_a_connection_on_which_calls_only_expire(void **state)
 {
 	uint64_t end = clock_monotonic_ns() + 15 * NS_PER_S;
@@ -583,6 +599,7 @@ int main(void)
 		NET_TEST(repeats_what_a_goaway_left_out_and_waits_for_the_rest),
 		NET_TEST(stops_sending_when_the_answer_comes_first),
 		NET_TEST(gives_up_a_peer_that_answers_no_pings),
+		NET_TEST(pings_less_often_when_the_server_complains),
 		NET_TEST(leaves_a_connection_on_which_calls_only_expire),
 	};
 	return cmocka_run_group_tests(tests, start_raw, stop_raw);
