@@ -168,6 +168,11 @@ int grpc_client_new(struct loop *loop, const struct grpc_client_config *config,
 		free(c);
 		return r;
 	}
+	if (config->tls && tls_key_is_exposed(config->tls))
+		log_warn(log,
+		         "every user of this machine may read tls::key_file %s; take that right "
+		         "away (chmod o-r)",
+		         config->tls->key_file);
 	c->retry = timer_new(loop, on_retry, c);
 	if (!c->retry) {
 		tls_context_free(c->tls);

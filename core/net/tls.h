@@ -31,6 +31,9 @@ int tls_context_new(const struct tls_settings *settings, struct tls_context **re
                     struct error *error);
 void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on */
 
+/* Whether the key lies in a file that every user of the machine may read. */
+bool tls_key_is_exposed(const struct tls_settings *settings);
+
 /* Reads the files again when reload_interval has passed. On failure what was loaded stays in use.
  */
 int tls_context_refresh(struct tls_context *c, struct error *error);

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* One certificate or key as it was given: by file or by text. */
 struct material {
@@ -133,6 +134,13 @@ static int load_key(SSL_CTX *ctx, const struct material *m, struct error *error)
 		                   "does not belong to the certificate in tls::cert_file", error);
 	EVP_PKEY_free(key);
 	return r;
+}
+
+bool tls_key_is_exposed(const struct tls_settings *s)
+{
+	struct stat file;
+
+	return s->key_file && stat(s->key_file, &file) == 0 && (file.st_mode & S_IROTH);
 }
 
 static int load_identity(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)

@@ -3,6 +3,7 @@
 #include "tests/support/judge.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static char folder[64];
 
@@ -405,6 +406,19 @@ static void names_what_is_wrong_with_its_files(void **state)
 	        "");
 }
 
+static void knows_a_key_that_everybody_may_read(void **state)
+{
+	const char *key = at("client.key");
+	struct tls_settings file = {.key_file = key}, text = {.key_pem = "x"};
+
+	(void)state;
+	assert_int_equal(chmod(key, 0604), 0);
+	assert_true(tls_key_is_exposed(&file));
+	assert_int_equal(chmod(key, 0640), 0);
+	assert_false(tls_key_is_exposed(&file));
+	assert_false(tls_key_is_exposed(&text));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +442,7 @@ int main(void)
 		NET_TEST(keeps_to_the_versions_it_is_given),
 		NET_TEST(reads_renewed_certificates),
 		NET_TEST(names_what_is_wrong_with_its_files),
+		NET_TEST(knows_a_key_that_everybody_may_read),
 	};
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }
