@@ -48,53 +48,94 @@ struct table {
 	struct buffer text;
 	struct point *points; /* in the order of rows within each group */
 	struct cell *cells;   /* one for each point */
-	size_t n_points;
+	size_t *ends;         /* of each group's points */
+	size_t n_points, room, not_shown;
 	size_t number_width[COLUMNS_MAX]; /* name and value */
 	size_t distribution_name_width, distribution_width[PARTS];
 };
 
 /* ---- points of a group */
 
-/* The number of points, and with points their metric, attributes and message. */
-static size_t list_points(const Otlp__Metric *m, struct point *points)
+static size_t count_points(const Otlp__Metric *m)
+{
+	switch (m->data_case) {
+	case OTLP__METRIC__DATA_GAUGE:
+		return m->gauge->n_data_points;
+	case OTLP__METRIC__DATA_SUM:
+		return m->sum->n_data_points;
+	case OTLP__METRIC__DATA_HISTOGRAM:
+		return m->histogram->n_data_points;
+	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
+		return m->exponential_histogram->n_data_points;
+	case OTLP__METRIC__DATA_SUMMARY:
+		return m->summary->n_data_points;
+	default:
+		return 0;
+	}
+}
+
+/* The first n points of the metric. */
+static void list_points(const Otlp__Metric *m, size_t n, struct point *points)
 {
 #define LIST(data)                                                                                 \
 	do {                                                                                       \
-		for (size_t i = 0; points && i < (data)->n_data_points; i++)                       \
+		for (size_t i = 0; i < n; i++)                                                     \
 			points[i] = (struct point){                                                \
 				.metric = m,                                                       \
 				.attributes = (data)->data_points[i]->attributes,                  \
 				.n_attributes = (data)->data_points[i]->n_attributes,              \
 				.message = &(data)->data_points[i]->base,                          \
 			};                                                                         \
-		return (data)->n_data_points;                                                      \
 	} while (0)
 
 	switch (m->data_case) {
 	case OTLP__METRIC__DATA_GAUGE:
 		LIST(m->gauge);
+		break;
 	case OTLP__METRIC__DATA_SUM:
 		LIST(m->sum);
+		break;
 	case OTLP__METRIC__DATA_HISTOGRAM:
 		LIST(m->histogram);
+		break;
 	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
 		LIST(m->exponential_histogram);
+		break;
 	case OTLP__METRIC__DATA_SUMMARY:
 		LIST(m->summary);
+		break;
 	default:
-		return 0;
+		break;
 	}
 #undef LIST
 }
 
-static size_t list_group(const Otlp__ResourceMetrics *g, struct point *points)
+static size_t count_group(const Otlp__ResourceMetrics *g)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < g->n_scope_metrics; i++)
 		for (size_t j = 0; j < g->scope_metrics[i]->n_metrics; j++)
-			n += list_points(g->scope_metrics[i]->metrics[j],
-			                 points ? points + n : NULL);
+			n += count_points(g->scope_metrics[i]->metrics[j]);
+	return n;
+}
+
+/* At most room points: where there are more, the same share of each metric, so that those which
+ * stand together (metrics list their sets of attributes in one order) still do. */
+static size_t list_group(const Otlp__ResourceMetrics *g, size_t room, struct point *points)
+{
+	size_t all = count_group(g), n = 0;
+
+	for (size_t i = 0; i < g->n_scope_metrics; i++)
+		for (size_t j = 0; j < g->scope_metrics[i]->n_metrics; j++) {
+			const Otlp__Metric *m = g->scope_metrics[i]->metrics[j];
+			size_t some = count_points(m);
+
+			if (all > room)
+				some = some * room / all;
+			list_points(m, some, points + n);
+			n += some;
+		}
 	return n;
 }
 
@@ -500,43 +541,54 @@ static bool sort_rows(struct table *t, struct point *points, size_t n)
 	return true;
 }
 
+/* The points that are shown of a group, put in order. */
+static bool fill_group(struct table *t, const Otlp__ResourceMetrics *g, size_t at, size_t *ret_n)
+{
+	size_t n = list_group(g, t->room - at, t->points + at);
+
+	if (n && (!group_rows(t, t->points + at, n) || !sort_rows(t, t->points + at, n)))
+		return false;
+	make_cells(t, at, at + n);
+	*ret_n = n;
+	return true;
+}
+
 static bool fill(struct table *t, const struct batch *b)
 {
-	size_t at = 0;
+	size_t all = 0, i = 0, n;
 
 	for (const struct group *g = b->first; g; g = g->next)
-		t->n_points += list_group(g->metrics, NULL);
-	if (!t->n_points)
-		return true;
-	t->points = arena_alloc_array(&t->arena, t->n_points, sizeof *t->points);
-	t->cells = arena_alloc_array(&t->arena, t->n_points, sizeof *t->cells);
-	if (!t->points || !t->cells)
+		all += count_group(g->metrics);
+	t->room = all < RENDER_ITEMS ? all : RENDER_ITEMS;
+	t->points = arena_alloc_array(&t->arena, t->room, sizeof *t->points);
+	t->cells = arena_alloc_array(&t->arena, t->room, sizeof *t->cells);
+	t->ends = arena_alloc_array(&t->arena, b->n_groups, sizeof *t->ends);
+	if (!t->points || !t->cells || !t->ends)
 		return false;
 	for (const struct group *g = b->first; g; g = g->next) {
-		size_t n = list_group(g->metrics, t->points + at);
-
-		if (n && (!group_rows(t, t->points + at, n) || !sort_rows(t, t->points + at, n)))
+		if (!fill_group(t, g->metrics, t->n_points, &n))
 			return false;
-		make_cells(t, at, at + n);
-		at += n;
+		t->ends[i++] = t->n_points += n;
 	}
+	t->not_shown = all - t->n_points;
 	return !t->text.failed;
 }
 
 void render_metrics(const struct render *r, const struct batch *b)
 {
 	struct table t = {.render = r, .prefix = render_common_prefix(b)};
-	size_t at = 0;
+	size_t from = 0, i = 0;
 
 	arena_init(&t.arena, NULL);
 	if (!fill(&t, b))
 		r->out->failed = true;
-	for (const struct group *g = b->first; g && !r->out->failed; g = g->next) {
-		size_t n = list_group(g->metrics, NULL);
-
-		write_group(&t, g->metrics->resource, at, at + n);
-		at += n;
+	for (const struct group *g = b->first; g && !r->out->failed; g = g->next, i++) {
+		/* one that is empty is shown, one for which there was no room is not */
+		if (t.ends[i] > from || !t.not_shown || !count_group(g->metrics))
+			write_group(&t, g->metrics->resource, from, t.ends[i]);
+		from = t.ends[i];
 	}
+	render_not_shown(r, t.not_shown, SIGNAL_METRICS);
 	buffer_fini(&t.text);
 	arena_fini(&t.arena);
 }

@@ -26,14 +26,31 @@ static void text_count(struct buffer *out, size_t n, const char *one, const char
 	buffer_printf(out, "  %zu %s", n, n == 1 ? one : many);
 }
 
+static const char *const items[][2] = {
+	[SIGNAL_TRACES] = {"span", "spans"},
+	[SIGNAL_METRICS] = {"data point", "data points"},
+	[SIGNAL_LOGS] = {"log record", "log records"},
+};
+
+void render_not_shown(const struct render *r, size_t n, enum signal signal)
+{
+	if (!n)
+		return;
+	buffer_append_byte(r->out, '\n');
+	render_style(r, STYLE_FAINT);
+	buffer_printf(r->out, "... and %zu more %s", n, items[signal][n != 1]);
+	render_style(r, STYLE_PLAIN);
+	buffer_append_byte(r->out, '\n');
+}
+
+/* Of so much room for items a group takes its share. */
+static size_t shown_of(const struct group *g, size_t room)
+{
+	return g->items < room ? g->items : room;
+}
+
 static void render_heading(const struct render *r, const struct batch *b, uint64_t now_unix_ns)
 {
-	static const char *const items[][2] = {
-		[SIGNAL_TRACES] = {"span", "spans"},
-		[SIGNAL_METRICS] = {"data point", "data points"},
-		[SIGNAL_LOGS] = {"log record", "log records"},
-	};
-
 	render_style(r, STYLE_FAINT);
 	text_time_of_day(r->out, now_unix_ns);
 	buffer_printf(r->out, "  %s", signal_name(b->signal));
@@ -172,10 +189,11 @@ static void keep_widest(struct buffer *text, size_t *widest)
 	buffer_clear(text);
 }
 
-static size_t widest_body(const Otlp__ResourceLogs *group, struct buffer *text, size_t widest)
+static size_t widest_body(const Otlp__ResourceLogs *group, size_t room, struct buffer *text,
+                          size_t widest)
 {
 	for (size_t i = 0; i < group->n_scope_logs; i++)
-		for (size_t j = 0; j < group->scope_logs[i]->n_log_records; j++) {
+		for (size_t j = 0; j < group->scope_logs[i]->n_log_records && room; j++, room--) {
 			text_body(text, group->scope_logs[i]->log_records[j]);
 			keep_widest(text, &widest);
 		}
@@ -185,14 +203,18 @@ static size_t widest_body(const Otlp__ResourceLogs *group, struct buffer *text, 
 static void render_logs(const struct render *r, const struct batch *b)
 {
 	struct buffer text = BUFFER_INIT;
-	size_t width = 0;
+	size_t width = 0, room = RENDER_ITEMS;
 
-	for (const struct group *g = b->first; g; g = g->next)
-		width = widest_body(g->logs, &text, width);
-	for (const struct group *g = b->first; g; g = g->next) {
+	for (const struct group *g = b->first; g && room; room -= shown_of(g, room), g = g->next)
+		width = widest_body(g->logs, room, &text, width);
+	room = RENDER_ITEMS;
+	for (const struct group *g = b->first; g && room; room -= shown_of(g, room), g = g->next) {
+		size_t left = room;
+
 		render_resource(r, g->logs->resource);
 		for (size_t i = 0; i < g->logs->n_scope_logs; i++)
-			for (size_t j = 0; j < g->logs->scope_logs[i]->n_log_records; j++)
+			for (size_t j = 0; j < g->logs->scope_logs[i]->n_log_records && left;
+			     j++, left--)
 				render_log(r, g->logs->scope_logs[i]->log_records[j], width);
 	}
 	buffer_fini(&text);
@@ -253,10 +275,11 @@ static void render_span(const struct render *r, const Otlp__Span *s, size_t name
 	buffer_fini(&text);
 }
 
-static size_t widest_name(const Otlp__ResourceSpans *group, struct buffer *text, size_t widest)
+static size_t widest_name(const Otlp__ResourceSpans *group, size_t room, struct buffer *text,
+                          size_t widest)
 {
 	for (size_t i = 0; i < group->n_scope_spans; i++)
-		for (size_t j = 0; j < group->scope_spans[i]->n_spans; j++) {
+		for (size_t j = 0; j < group->scope_spans[i]->n_spans && room; j++, room--) {
 			text_escaped(text, text_slice(group->scope_spans[i]->spans[j]->name),
 			             MESSAGE_SHORT);
 			keep_widest(text, &widest);
@@ -267,14 +290,18 @@ static size_t widest_name(const Otlp__ResourceSpans *group, struct buffer *text,
 static void render_spans(const struct render *r, const struct batch *b)
 {
 	struct buffer text = BUFFER_INIT;
-	size_t width = 0;
+	size_t width = 0, room = RENDER_ITEMS;
 
-	for (const struct group *g = b->first; g; g = g->next)
-		width = widest_name(g->spans, &text, width);
-	for (const struct group *g = b->first; g; g = g->next) {
+	for (const struct group *g = b->first; g && room; room -= shown_of(g, room), g = g->next)
+		width = widest_name(g->spans, room, &text, width);
+	room = RENDER_ITEMS;
+	for (const struct group *g = b->first; g && room; room -= shown_of(g, room), g = g->next) {
+		size_t left = room;
+
 		render_resource(r, g->spans->resource);
 		for (size_t i = 0; i < g->spans->n_scope_spans; i++)
-			for (size_t j = 0; j < g->spans->scope_spans[i]->n_spans; j++)
+			for (size_t j = 0; j < g->spans->scope_spans[i]->n_spans && left;
+			     j++, left--)
 				render_span(r, g->spans->scope_spans[i]->spans[j], width);
 	}
 	buffer_fini(&text);
@@ -293,5 +320,8 @@ void render_batch(const struct render *r, const struct batch *b, uint64_t now_un
 		render_logs(r, b);
 	else
 		render_spans(r, b);
+	if (r->verbosity == VERBOSITY_NORMAL && b->signal != SIGNAL_METRICS &&
+	    b->items > RENDER_ITEMS)
+		render_not_shown(r, b->items - RENDER_ITEMS, b->signal);
 	buffer_append_byte(r->out, '\n');
 }

@@ -14,6 +14,10 @@ struct render {
 	size_t width; /* columns of the terminal */
 };
 
+/* Spans, data points or log records of a batch that the normal view shows: more scroll past unread,
+ * and the loop waits meanwhile (some 15 ms for so many points). */
+enum { RENDER_ITEMS = 4096 };
+
 /* One line about the whole batch, then what the verbosity asks for. */
 void render_batch(const struct render *r, const struct batch *b, uint64_t now_unix_ns);
 
@@ -21,6 +25,8 @@ void render_batch(const struct render *r, const struct batch *b, uint64_t now_un
 void render_metrics(const struct render *r, const struct batch *b);
 void render_detailed(const struct render *r, const struct batch *b);
 void render_resource(const struct render *r, const Otlp__Resource *resource);
+/* The line that says so. n 0: none. */
+void render_not_shown(const struct render *r, size_t n, enum signal signal);
 
 enum style { STYLE_PLAIN, STYLE_STRONG, STYLE_FAINT, STYLE_WARNING, STYLE_ERROR };
 void render_style(const struct render *r, enum style style);

@@ -402,6 +402,44 @@ static int use_utc(void **state)
 	return 0;
 }
 
+static void normal_shows_the_first_of_many(void **state)
+{
+	struct batch *b = batch_new(SIGNAL_METRICS, NULL);
+	struct arena *a = &b->arena;
+	Otlp__Metric *opened = make_sum(a, "weir.tcp.connections.opened", "{connection}", 6000);
+	Otlp__Metric *io = make_sum(a, "weir.tcp.io", "By", 12000);
+	Otlp__Metric *other = make_sum(a, "weir.tcp.connections.opened", "{connection}", 1);
+	struct buffer out = BUFFER_INIT;
+	struct render r = {.out = &out, .verbosity = VERBOSITY_NORMAL, .width = 100};
+	const char *text;
+	size_t rows = 0;
+
+	for (int port = 1; port <= 6000; port++) {
+		add_number(a, opened, 1, port, NULL, NULL);
+		add_number(a, io, 2, port, "network.io.direction", "transmit");
+		add_number(a, io, 3, port, "network.io.direction", "receive");
+	}
+	add_number(a, other, 1, 443, NULL, NULL);
+	append_metrics(b, "curl", (Otlp__Metric *[]){opened, io}, 2);
+	append_metrics(b, "wget", &other, 1);
+	render_batch(&r, b, NOW);
+	text = buffer_string(&out);
+	assert_non_null(strstr(text, "  metrics  2 resources  18001 data points  weir.tcp.*\n"));
+	/* whole rows: 4096 points are 1365 of three, and one */
+	assert_non_null(strstr(text,
+	                       "server=10.0.0.1:1365\n    connections.opened 1    io transmit 2 "
+	                       "B    io receive 3 B\n"));
+	assert_null(strstr(text, "server=10.0.0.1:1366\n"));
+	assert_non_null(strstr(text, "\n... and 13905 more data points\n"));
+	for (const char *at = text; (at = strstr(at, "server=")); at++)
+		rows++;
+	assert_int_equal(rows, 1365 + 1);
+	assert_non_null(strstr(text, "wget")); /* there was room for one more point */
+	buffer_fini(&out);
+	batch_unref(b);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +447,7 @@ int main(void)
 		cmocka_unit_test(normal_puts_together_what_has_the_same_attributes),
 		cmocka_unit_test(normal_breaks_lines_at_the_width_of_the_terminal),
 		cmocka_unit_test(normal_shows_log_records_and_spans_on_a_line_each),
+		cmocka_unit_test(normal_shows_the_first_of_many),
 		cmocka_unit_test(hostile_text_does_not_reach_the_terminal),
 		cmocka_unit_test(detailed_shows_everything),
 		cmocka_unit_test(quantities_read_like_speech),
