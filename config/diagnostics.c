@@ -1,5 +1,7 @@
 #include "config/diagnostics.h"
 
+#include "core/base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,22 +20,25 @@ void diagnostics_fini(struct diagnostics *d)
 	d->count = d->errors = d->warnings = 0;
 }
 
-/* A copy of at most TEXT_MAX bytes in which no byte can move the cursor or end the line. */
+/* A copy of at most TEXT_MAX bytes in which nothing can move the cursor or end the line: no control
+ * characters, those beyond ASCII included, and no bytes that are not UTF-8. */
 static const char *copy_text(struct diagnostics *d, const char *text)
 {
-	struct slice copy;
-	size_t len = strnlen(text, TEXT_MAX);
-	uint8_t *bytes;
+	struct buffer clean = BUFFER_INIT;
+	struct slice copy = {0};
+	bool copied;
 
-	while (len == TEXT_MAX && len && ((uint8_t)text[len] & 0xC0) == 0x80)
-		len--; /* not in the middle of a character */
-	if (!arena_copy(&d->arena, slice_of(text, len), &copy))
-		return NULL;
-	bytes = (uint8_t *)(uintptr_t)copy.data;
-	for (size_t i = 0; i < copy.len; i++)
-		if (bytes[i] < 0x20 || bytes[i] == 0x7F)
-			bytes[i] = '?';
-	return (const char *)bytes;
+	utf8_append(&clean, slice_of(text, strnlen(text, TEXT_MAX)));
+	for (size_t i = 0; i < clean.len; i++) {
+		uint8_t *at = clean.data + i;
+		if (*at < 0x20 || *at == 0x7F)
+			*at = '?';
+		else if (*at == 0xC2 && at[1] < 0xA0)
+			at[0] = at[1] = '?';
+	}
+	copied = !clean.failed && arena_copy(&d->arena, buffer_slice(&clean), &copy);
+	buffer_fini(&clean);
+	return copied ? (const char *)copy.data : NULL;
 }
 
 __attribute__((format(printf, 5, 0))) static void add(struct diagnostics *d, enum severity severity,

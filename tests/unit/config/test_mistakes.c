@@ -167,12 +167,34 @@ static void counts_the_mistakes_beyond_its_bound(void **state)
 	diagnostics_fini(&d);
 }
 
+/* A message goes to a terminal: what it quotes must not write there what it likes. */
+static void shows_nothing_that_moves_the_cursor(void **state)
+{
+	struct buffer out = BUFFER_INIT;
+	struct diagnostics d;
+	char text[4096];
+
+	memset(text, 'x', sizeof text);
+	memcpy(text + sizeof text - 3, "\xC3\xA9", 3); /* an e with an accent */
+	diagnostics_init(&d);
+	diagnostics_error(&d, (struct position){"a\nb", 1, 1}, "p\x1b[2J",
+	                  "\x1b]0;title\a \xC2\x9b 2J \xFF \xC3\xA9 \xC2");
+	diagnostics_error(&d, (struct position){"c", 1, 1}, "", "%s", text + sizeof text - 1025);
+	diagnostics_print(&d, &out);
+	assert_non_null(strstr(buffer_string(&out), "a?b:1:1: p?[2J: ?]0;title? ?? 2J \xEF\xBF\xBD "
+	                                            "\xC3\xA9 \xEF\xBF\xBD\n"));
+	assert_non_null(strstr(buffer_string(&out), "xxx\xEF\xBF\xBD\n")); /* cut */
+	buffer_fini(&out);
+	diagnostics_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_exactly_what_is_wrong_and_where),
 		cmocka_unit_test(says_that_there_is_nothing_to_load),
 		cmocka_unit_test(counts_the_mistakes_beyond_its_bound),
+		cmocka_unit_test(shows_nothing_that_moves_the_cursor),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
