@@ -69,14 +69,6 @@ static void print_indent(unsigned indent, struct buffer *out)
 		buffer_append_string(out, "  ");
 }
 
-static const struct option *find(const struct option *options, const char *name)
-{
-	for (; options && options->name; options++)
-		if (strcmp(options->name, name) == 0)
-			return options;
-	return NULL;
-}
-
 static bool takes_string(const struct option *option)
 {
 	return option && (option->kind == KIND_STRING || option->kind == KIND_ENDPOINT ||
@@ -130,7 +122,7 @@ static void print_value(const struct node *node, const struct option *option,
 			table = options;
 		} else {
 			if (options)
-				row = find(options, node->entries[i].key);
+				row = walk_find(options, node->entries[i].key);
 			table = row && row != option ? row->options : NULL;
 			print_string(node->entries[i].key, out);
 			buffer_append_byte(out, ':');

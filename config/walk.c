@@ -14,7 +14,7 @@ static bool *enabled_of(const struct option *option, void *config)
 	return (bool *)((char *)field_of(option, config) + option->enabled);
 }
 
-static const struct option *find(const struct option *options, const char *name)
+const struct option *walk_find(const struct option *options, const char *name)
 {
 	for (; options && options->name; options++)
 		if (strcmp(options->name, name) == 0)
@@ -235,7 +235,7 @@ static int fill(struct walk *w, const struct option *options, void *config, cons
 	int result = 0;
 
 	for (size_t i = 0; node && i < node->count; i++)
-		if (!find(options, node->entries[i].key) &&
+		if (!walk_find(options, node->entries[i].key) &&
 		    !(takes_enabled && strcmp(node->entries[i].key, "enabled") == 0)) {
 			refuse_unknown(w, options, takes_enabled, &node->entries[i], path);
 			keep(&result, -EINVAL);

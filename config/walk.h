@@ -3,13 +3,12 @@
  * Typing is strict: "5" in quotes is no int, 1 is no bool; a string list also takes one string,
  * split on commas. For every key, three states are kept apart as in the Collector:
  *
- *                          absent          key: (null)                     {} or a map
- *   OPTIONAL               as .text says   on with OPTION_NULL_ON,         on, defaults and
- *                                          otherwise as if absent          what is given
- *   GROUP                  defaults        defaults                        defaults and what is
- * given list                   default         default                         [] replaces string
- * map             default         default                         joined to the default all else
- * default         default                         -
+ * - OPTIONAL: absent, as .text says; null, on with OPTION_NULL_ON and otherwise as if absent;
+ *   {} or a map, on, with its defaults and what is given;
+ * - GROUP: defaults, and what a map gives;
+ * - list: absent and null, the default; [] replaces it;
+ * - string map: absent and null, the default; a map is joined to it;
+ * - all else: absent and null, the default.
  *
  * Every OPTIONAL block also takes `enabled: true|false`; false switches it off whatever else it
  * holds, and then the rest is not looked at. Strings are copied into the arena. */
@@ -42,6 +41,9 @@ int walk_defaults(struct walk *w, const struct option *options, void *config);
  * were reported. options may be NULL: no keys. */
 int walk_config(struct walk *w, const struct option *options, void *config, const struct node *node,
                 struct position at, const char *path);
+
+/* The row of that name, or NULL. options may be NULL. */
+const struct option *walk_find(const struct option *options, const char *name);
 
 /* True when the row's field holds nothing: an empty string, endpoint, list or map. */
 bool walk_is_empty(const struct option *option, const void *field);
