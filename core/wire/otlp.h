@@ -2,12 +2,16 @@
  *
  * All of it is driven by protobuf-c's descriptors and serves every message of otlp.proto. It
  * accepts what protobuf_c_message_unpack() accepts and writes what protobuf_c_message_pack()
- * writes, except: refused   more levels than OTLP_DEPTH_LIMIT; field number 0 or above 2^29-1; a
- * varint of more than 64 bits; a length above 2 GiB - 1; a bool that does not come as a varint
- *   better    a message field that comes more than once is merged as the specification asks,
- * unknown fields and members of a oneof included (protobuf-c loses some of what came first); -0.0
- * is written, not taken for 0 Groups (wire types 3 and 4) are refused by both: proto3 cannot
- * declare them. A known field with another wire type than its own is refused by both. */
+ * writes, except:
+ *
+ * - refused: more levels than OTLP_DEPTH_LIMIT; field number 0 or above 2^29-1; a varint of more
+ *   than 64 bits; a length above 2 GiB - 1; a bool that does not come as a varint;
+ * - better: a message field that comes more than once is merged as the specification asks, unknown
+ *   fields and members of a oneof included (protobuf-c loses some of what came first); -0.0 is
+ *   written, not taken for 0.
+ *
+ * Groups (wire types 3 and 4) are refused by both: proto3 cannot declare them. A known field with
+ * another wire type than its own is refused by both. */
 #ifndef WEIR_WIRE_OTLP_H
 #define WEIR_WIRE_OTLP_H
 
