@@ -505,6 +505,17 @@ static void random_config(struct exporter_config *c, unsigned *seed)
 	c->retry_on_failure.randomization_factor = 0.5;
 }
 
+/* What a destination says before send returns; NULL: it answers later. */
+static const struct outcome *random_answer_at_once(unsigned *seed)
+{
+	static const struct outcome answers[] = {{.status = OUTCOME_OK},
+	                                         {.status = OUTCOME_RETRY},
+	                                         {.status = OUTCOME_PERMANENT}};
+	unsigned which = below(seed, 12);
+
+	return which < 3 ? &answers[which] : NULL;
+}
+
 static void run_random_scenario(unsigned seed, size_t memory)
 {
 	enum { GIVEN = 60 };
@@ -516,6 +527,7 @@ static void run_random_scenario(unsigned seed, size_t memory)
 	fixture_open(f);
 	while (n < GIVEN) {
 		unsigned what = below(&seed, 5);
+		f->at_once = random_answer_at_once(&seed);
 		if (what < 2) {
 			f->budget.limit = 0;
 			give(f, 1 + below(&seed, 30), n, &told[n]);
