@@ -4,7 +4,8 @@
  * done(OK). The request is gathered from where its bytes lie; without compression nothing is copied.
  * Fails: the backend is not there, or says that it is busy (RETRY, after RetryInfo's delay when it gives one) · it
  * refuses the data (PERMANENT) · it takes a part (OK, with the rest counted as rejected, and a warning with the
- * backend's words) · a request above OTLP_REQUEST_LIMIT (PERMANENT). */
+ * backend's words) · a batch above OTLP_REQUEST_LIMIT (sent in parts, one after the other; a single item above it is
+ * PERMANENT). */
 #include "core/base/clock.h"
 #include "core/component.h"
 #include "core/export/exporter.h"
@@ -31,6 +32,7 @@ struct otlp_exporter {
 	struct tls_settings tls;
 	struct grpc_client_header *headers; /* names in lower case */
 	char user_agent[128];
+	size_t request_limit;       /* bytes */
 	struct grpc_client *client; /* from start on */
 	unsigned pushes;            /* under way */
 	bool exporter_closed, client_closed;
@@ -60,14 +62,19 @@ static const char *const paths[SIGNAL_COUNT] = {
 
 static void maybe_closed(struct otlp_exporter *e);
 
+static void push_free(struct push *p)
+{
+	gather_fini(&p->gather);
+	buffer_fini(&p->compressed);
+	free(p);
+}
+
 static void push_end(struct push *p, const struct outcome *outcome)
 {
 	struct otlp_exporter *e = p->owner;
 	struct done done = p->done;
 
-	gather_fini(&p->gather);
-	buffer_fini(&p->compressed);
-	free(p);
+	push_free(p);
 	done_call(done, outcome);
 	e->pushes--;
 	maybe_closed(e);
@@ -195,15 +202,30 @@ static void too_large(struct push *p)
 	char text[200];
 
 	snprintf(text, sizeof text,
-	         "the request has %zu bytes, more than the limit of %d; set "
-	         "sending_queue::batch::max_size",
-	         p->gather.bytes, OTLP_REQUEST_LIMIT);
+	         "a single item makes a request of %zu bytes, more than the limit of %zu",
+	         p->gather.bytes, p->owner->request_limit);
 	push_end(p, &(struct outcome){.status = OUTCOME_PERMANENT, .message = text});
 }
 
-static void otlp_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
+static void parts_start(struct otlp_exporter *e, const struct batch *batch, uint64_t deadline_ns,
+                        struct done done);
+
+/* Sends what was found to be too large for one request as several. */
+static void divide(struct push *p, const struct batch *batch)
 {
-	struct otlp_exporter *e = self;
+	struct otlp_exporter *e = p->owner;
+	uint64_t deadline_ns = p->deadline_ns;
+	struct done done = p->done;
+
+	push_free(p);
+	parts_start(e, batch, deadline_ns, done);
+	e->pushes--;
+	maybe_closed(e);
+}
+
+static void push_start(struct otlp_exporter *e, const struct batch *batch, uint64_t deadline_ns,
+                       struct done done)
+{
 	enum coding coding = otlp_config_coding(e->config);
 	struct push *p = e->client ? calloc(1, sizeof *p) : NULL;
 
@@ -218,7 +240,9 @@ static void otlp_send(void *self, const struct batch *batch, uint64_t deadline_n
 	e->pushes++;
 	if (batch_gather(batch, &p->gather, NULL) < 0) {
 		push_retry(p, "no memory to encode the request");
-	} else if (p->gather.bytes > OTLP_REQUEST_LIMIT) {
+	} else if (p->gather.bytes > e->request_limit && batch->items > 1) {
+		divide(p, batch);
+	} else if (p->gather.bytes > e->request_limit) {
 		too_large(p);
 	} else if (coding == CODING_IDENTITY) {
 		push_call(p, p->gather.pieces, p->gather.n_pieces, coding);
@@ -228,6 +252,114 @@ static void otlp_send(void *self, const struct batch *batch, uint64_t deadline_n
 	} else if (work_submit(e->component.host->loop, compress, on_compressed, p) < 0) {
 		push_retry(p, "no memory to compress the request");
 	}
+}
+
+/* ---- a batch that is too large for one request */
+
+struct parts {
+	struct otlp_exporter *owner;
+	struct batch *part, *rest; /* on its way; still to be sent, or NULL */
+	uint64_t deadline_ns;
+	struct done done;
+	size_t items, refused; /* of all; of parts that were refused for good */
+	uint64_t rejected;
+	char message[256]; /* of the first part that was refused */
+};
+
+static void parts_end(struct parts *p, struct outcome outcome)
+{
+	struct done done = p->done;
+	char text[sizeof p->message];
+
+	memcpy(text, p->message, sizeof text);
+	if (!outcome.message && *text)
+		outcome.message = text;
+	batch_unref(p->rest);
+	free(p);
+	done_call(done, &outcome);
+}
+
+static void parts_next(struct parts *p);
+
+/* What was refused for good does not keep the rest from being sent. A part that can only be repeated takes the whole
+ * batch with it: those before it arrive twice, which OTLP allows. */
+static void on_part_done(void *arg, const struct outcome *outcome)
+{
+	struct parts *p = arg;
+	size_t items = p->part->items;
+
+	batch_unref(TAKE(p->part));
+	if (outcome->status == OUTCOME_RETRY || outcome->status == OUTCOME_CANCELED) {
+		parts_end(p, *outcome);
+		return;
+	}
+	if (outcome->status == OUTCOME_OK) {
+		p->rejected += outcome->rejected_items;
+	} else {
+		if (p->refused == 0 && outcome->message)
+			snprintf(p->message, sizeof p->message, "%s", outcome->message);
+		p->refused += items;
+	}
+	parts_next(p);
+}
+
+static void parts_next(struct parts *p)
+{
+	const struct logger *log = &p->owner->component.log;
+	struct error error = ERROR_INIT;
+
+	if (!p->rest || p->rest->items == 0) {
+		if (p->refused == p->items) {
+			parts_end(p, (struct outcome){.status = OUTCOME_PERMANENT});
+			return;
+		}
+		if (p->refused > 0)
+			log_warn(log, "%zu of %zu %s of a divided batch are dropped: %s",
+			         p->refused, p->items, signal_item_name(p->owner->signal),
+			         p->message);
+		parts_end(p, (struct outcome){.status = OUTCOME_OK,
+		                              .rejected_items = p->rejected + p->refused});
+		return;
+	}
+	if (batch_bytes(p->rest) <= p->owner->request_limit)
+		p->part = TAKE(p->rest);
+	else if (batch_split(&p->rest, BATCH_BYTES, p->owner->request_limit, &p->part, &error) <
+	         0) {
+		parts_end(p, (struct outcome){.status = OUTCOME_RETRY, .message = error.message});
+		return;
+	}
+	push_start(p->owner, p->part, p->deadline_ns, (struct done){on_part_done, p});
+}
+
+static void parts_start(struct otlp_exporter *e, const struct batch *batch, uint64_t deadline_ns,
+                        struct done done)
+{
+	struct parts *p = calloc(1, sizeof *p);
+
+	if (!p) {
+		done_retry(done, 0, "out of memory");
+		return;
+	}
+	*p = (struct parts){.owner = e,
+	                    .deadline_ns = deadline_ns,
+	                    .done = done,
+	                    .items = batch->items};
+	p->rest = batch_clone((struct batch *)batch); /* which leaves it as it is */
+	if (!p->rest)
+		parts_end(p, (struct outcome){.status = OUTCOME_RETRY,
+		                              .message = "no memory to divide the batch"});
+	else
+		parts_next(p);
+}
+
+static void otlp_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
+{
+	push_start(self, batch, deadline_ns, done);
+}
+
+void otlp_limit_requests(struct component *exporter, size_t bytes)
+{
+	((struct otlp_exporter *)exporter)->request_limit = bytes;
 }
 
 /* ---- life */
@@ -294,6 +426,7 @@ static int otlp_create(const struct create_args *args, struct component **ret, s
 	e->config = args->config;
 	e->signal = args->signal;
 	e->tls = otlp_config_tls(e->config);
+	e->request_limit = OTLP_REQUEST_LIMIT;
 	name_agent(e, args->host->version);
 	e->exporter = exporter_new(&e->component, e->signal, &e->config->exporter, otlp_send, e);
 	if (!e->exporter || copy_headers(e) < 0) {

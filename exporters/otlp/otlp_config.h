@@ -35,6 +35,9 @@ struct otlp_config {
 
 extern const struct option otlp_options[];
 
+/* Another one for this exporter. */
+void otlp_limit_requests(struct component *exporter, size_t bytes);
+
 int otlp_check(const void *config, struct error *error);
 
 enum coding otlp_config_coding(const struct otlp_config *c);

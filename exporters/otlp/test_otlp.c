@@ -3,6 +3,7 @@
 #include "tests/support/judge.h"
 
 #include "core/base/clock.h"
+#include "exporters/otlp/otlp_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -192,6 +193,78 @@ static void gives_up_an_attempt_at_its_timeout(void **state)
 		fail_msg("%s", r->message);
 }
 
+/* What all lines of the dump together hold. */
+static unsigned count_dumped(struct fixture *f, unsigned *ret_requests)
+{
+	static const char key[] = "\"items\": ";
+	FILE *in = fopen(f->dump, "r");
+	unsigned items = 0;
+	char *line = NULL;
+	size_t size = 0;
+
+	assert_non_null(in);
+	for (*ret_requests = 0; getline(&line, &size, in) > 0; ++*ret_requests)
+		items += (unsigned)strtoul(strstr(line, key) + strlen(key), NULL, 10);
+	free(line);
+	fclose(in);
+	return items;
+}
+
+static void sends_a_batch_above_the_limit_in_parts(void **state)
+{
+	struct fixture *f = *state;
+	unsigned requests;
+	struct result *r;
+
+	create(f, SIGNAL_LOGS, "ok", "");
+	otlp_limit_requests(f->stage.component, 2000);
+	r = give(f, SIGNAL_LOGS, 1000);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+	assert_int_equal(r->outcome.rejected_items, 0);
+	assert_int_equal(count_dumped(f, &requests), 1000);
+	assert_true(requests > 5);
+}
+
+static void repeats_all_parts_when_one_has_to_be(void **state)
+{
+	struct fixture *f = *state;
+	unsigned requests;
+	struct result *r;
+
+	create(f, SIGNAL_LOGS, "accept-first:2", "");
+	otlp_limit_requests(f->stage.component, 2000);
+	r = give(f, SIGNAL_LOGS, 1000);
+	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
+	count_dumped(f, &requests);
+	assert_int_equal(requests, 2); /* and no third was tried after that */
+}
+
+static void drops_what_is_too_large_by_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_LOGS, "ok", "");
+	otlp_limit_requests(f->stage.component, 10);
+	r = give(f, SIGNAL_LOGS, 3);
+	assert_int_equal(r->outcome.status, OUTCOME_PERMANENT);
+	assert_non_null(strstr(r->message, "a single item makes a request of "));
+}
+
+static void counts_rejections_over_all_parts(void **state)
+{
+	struct fixture *f = *state;
+	unsigned requests;
+	struct result *r;
+
+	create(f, SIGNAL_LOGS, "partial:1:one was bad", "");
+	otlp_limit_requests(f->stage.component, 2000);
+	r = give(f, SIGNAL_LOGS, 1000);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+	count_dumped(f, &requests);
+	assert_int_equal(r->outcome.rejected_items, requests);
+}
+
 static void ends_attempts_at_the_deadline_of_a_shutdown(void **state)
 {
 	struct fixture *f = *state;
@@ -246,6 +319,10 @@ int main(void)
 		TEST(believes_no_more_rejections_than_there_were_items),
 		TEST(retries_exactly_what_otlp_allows),
 		TEST(gives_up_an_attempt_at_its_timeout),
+		TEST(sends_a_batch_above_the_limit_in_parts),
+		TEST(repeats_all_parts_when_one_has_to_be),
+		TEST(drops_what_is_too_large_by_itself),
+		TEST(counts_rejections_over_all_parts),
 		TEST(ends_attempts_at_the_deadline_of_a_shutdown),
 		TEST(checks_its_configuration),
 	};
