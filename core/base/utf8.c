@@ -1,11 +1,13 @@
 #include "core/base/utf8.h"
 
-/* Unicode 15, table 3-7: how the first byte bounds the second. */
-size_t utf8_character(const uint8_t *p, size_t len)
+/* Unicode 15, table 3-7: how the first byte bounds the second. *ret_read: the bytes that fit, of
+ * which there may be too few. */
+static size_t read_character(const uint8_t *p, size_t len, size_t *ret_read)
 {
 	uint8_t low = 0x80, high = 0xbf;
 	size_t size;
 
+	*ret_read = len > 0;
 	if (!len)
 		return 0;
 	if (p[0] < 0x80)
@@ -21,23 +23,34 @@ size_t utf8_character(const uint8_t *p, size_t len)
 		low = 0x90;
 	else if (p[0] == 0xf4)
 		high = 0x8f;
-	if (len < size || p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < size; i++)
-		if ((p[i] & 0xc0) != 0x80)
+	for (; *ret_read < size; ++*ret_read) {
+		if (*ret_read == len || p[*ret_read] < low || p[*ret_read] > high)
 			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
 	return size;
+}
+
+size_t utf8_character(const uint8_t *p, size_t len)
+{
+	size_t read;
+
+	return read_character(p, len, &read);
 }
 
 void utf8_append(struct buffer *out, struct slice text)
 {
-	for (size_t at = 0; at < text.len;) {
-		size_t size = utf8_character(text.data + at, text.len - at);
+	size_t plain = 0, at = 0, read; /* plain: where the run not yet appended begins */
 
-		if (size)
-			buffer_append(out, text.data + at, size);
-		else
-			buffer_append_string(out, "\xef\xbf\xbd");
-		at += size ? size : 1;
+	while (at < text.len) {
+		if (!read_character(text.data + at, text.len - at, &read)) {
+			buffer_append(out, text.data + plain, at - plain);
+			buffer_append_string(out, UTF8_REPLACEMENT);
+			plain = at + read;
+		}
+		at += read;
 	}
+	if (plain < text.len)
+		buffer_append(out, text.data + plain, text.len - plain);
 }

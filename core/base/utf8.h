@@ -8,7 +8,10 @@
  * beyond U+10FFFF. */
 size_t utf8_character(const uint8_t *p, size_t len);
 
-/* Appends text with every byte that is not part of a character replaced by U+FFFD. */
+#define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+/* Appends text with what is no character replaced by U+FFFD, one for each maximal part of a
+ * character and one for each other byte (Unicode 15, "substitution of maximal subparts"). */
 void utf8_append(struct buffer *out, struct slice text);
 
 #endif

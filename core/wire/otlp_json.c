@@ -1,5 +1,8 @@
 #include "core/wire/otlp_json.h"
 
+#include "core/base/utf8.h"
+#include "core/wire/otlp_fields.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,26 +29,6 @@ static enum bytes_form bytes_form(const char *field)
 	return FORM_STRING;
 }
 
-/* Length of the UTF-8 character at p (left bytes follow), or 0. *ret_skip: the bytes that one
- * U+FFFD stands for when it is not valid (Unicode, "substitution of maximal subparts"). */
-static size_t utf8_length(const uint8_t *p, size_t left, size_t *ret_skip)
-{
-	size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-	/* The second byte rules out overlong forms, surrogates and what is above U+10FFFF. */
-	uint8_t low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-	uint8_t high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-
-	*ret_skip = 1;
-	for (size_t i = 1; i < len; i++) {
-		if (i >= left || p[i] < low || p[i] > high)
-			return 0;
-		low = 0x80;
-		high = 0xbf;
-		*ret_skip = i + 1;
-	}
-	return len;
-}
-
 static void append_escaped(struct buffer *out, uint8_t c)
 {
 	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
@@ -61,30 +44,18 @@ static void append_escaped(struct buffer *out, uint8_t c)
 
 static void append_string(struct buffer *out, const uint8_t *p, size_t len)
 {
-	size_t plain = 0, at = 0, skip = 1; /* plain: where the run not yet appended begins */
+	size_t plain = 0, at; /* plain: where the run not yet appended begins */
 
 	buffer_append_byte(out, '"');
-	while (at < len) {
-		size_t n = 1;
-		if (p[at] >= 0x80)
-			n = utf8_length(p + at, len - at, &skip);
-		else if (p[at] < 0x20 || p[at] == '"' || p[at] == '\\')
-			n = 0;
-		if (n) {
-			at += n;
+	for (at = 0; at < len; at++) {
+		if (p[at] >= 0x20 && p[at] != '"' && p[at] != '\\')
 			continue;
-		}
-		buffer_append(out, p + plain, at - plain);
-		if (p[at] < 0x80) {
-			append_escaped(out, p[at++]);
-		} else {
-			buffer_append_string(out, "\xef\xbf\xbd");
-			at += skip;
-		}
-		plain = at;
+		utf8_append(out, slice_of(p + plain, at - plain));
+		append_escaped(out, p[at]);
+		plain = at + 1;
 	}
 	if (plain < len)
-		buffer_append(out, p + plain, len - plain);
+		utf8_append(out, slice_of(p + plain, len - plain));
 	buffer_append_byte(out, '"');
 }
 
@@ -159,28 +130,6 @@ static void append_double(struct buffer *out, double v)
 	}
 }
 
-static size_t value_size(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	default:
-		return 4;
-	}
-}
-
 static void append_value(struct buffer *out, const ProtobufCFieldDescriptor *field, const void *at)
 {
 	switch (field->type) {
@@ -240,7 +189,7 @@ static bool is_default(ProtobufCType type, const void *at)
 	case PROTOBUF_C_TYPE_MESSAGE:
 		return *(const void *const *)at == NULL;
 	default: /* by its bits: -0.0 is not the default */
-		return memcmp(at, zero, value_size(type)) == 0;
+		return memcmp(at, zero, otlp_element_sizes[type]) == 0;
 	}
 }
 
@@ -272,7 +221,7 @@ static void append_repeated(struct buffer *out, const ProtobufCMessage *message,
 	const uint8_t *base = (const uint8_t *)message;
 	size_t n = *(const size_t *)(base + field->quantifier_offset);
 	const uint8_t *items = *(const uint8_t *const *)(base + field->offset);
-	size_t size = value_size(field->type);
+	size_t size = otlp_element_sizes[field->type];
 
 	if (!n)
 		return;

@@ -46,9 +46,11 @@ static void replaces_what_is_no_character(void **state)
 {
 	struct buffer out = BUFFER_INIT;
 
-	utf8_append(&out, SLICE_LITERAL("caf\xe9 \xc3\xa9 \xe2\x82"));
+	/* One for the two bytes that begin a character; one for each byte that begins none. */
+	utf8_append(&out, SLICE_LITERAL("caf\xe9 \xc3\xa9 \xe2\x82 \xe0\x80\xf0\x9f\x90"));
 	assert_string_equal(buffer_string(&out),
-	                    "caf\xef\xbf\xbd \xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd");
+	                    "caf" UTF8_REPLACEMENT " \xc3\xa9 " UTF8_REPLACEMENT
+	                    " " UTF8_REPLACEMENT UTF8_REPLACEMENT UTF8_REPLACEMENT);
 	buffer_fini(&out);
 	(void)state;
 }
