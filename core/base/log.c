@@ -1,6 +1,7 @@
 #include "core/base/log.h"
 
 #include "core/base/clock.h"
+#include "core/base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,22 +29,27 @@ static bool admit(struct log_site *site, unsigned *ret_suppressed)
 	return true;
 }
 
-/* Control bytes would let a name forge lines or move the cursor. In JSON quotes are escaped too. */
-static size_t escape(char *out, size_t size, const char *in, bool json)
+/* Control characters, those beyond ASCII included, would let a name forge lines or move the cursor.
+ * In JSON quotes are escaped too. What is no UTF-8 becomes U+FFFD. */
+static void escape(char *out, size_t size, const char *in, bool json)
 {
-	size_t n = 0;
+	size_t n = 0, left = strlen(in), len;
 
-	for (; *in && n + 7 < size; in++) {
-		unsigned char c = (unsigned char)*in;
-		if (json && (c == '"' || c == '\\'))
-			n += (size_t)snprintf(out + n, size - n, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(out + n, size - n, json ? "\\u%04x" : "\\x%02x", c);
+	for (; left && n + 7 < size; in += len, left -= len) {
+		const uint8_t *c = (const uint8_t *)in;
+		len = utf8_character(c, left);
+		if (json && (*c == '"' || *c == '\\'))
+			n += (size_t)snprintf(out + n, size - n, "\\%c", *c);
+		else if (*c < 0x20 || *c == 0x7f)
+			n += (size_t)snprintf(out + n, size - n, json ? "\\u%04x" : "\\x%02x", *c);
+		else if (len == 2 && c[0] == 0xc2 && c[1] < 0xa0)
+			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c[1]);
 		else
-			out[n++] = (char)c;
+			n += (size_t)snprintf(out + n, size - n, "%.*s", (int)(len ? len : 3),
+			                      len ? in : UTF8_REPLACEMENT);
+		len = len ? len : 1;
 	}
 	out[n] = '\0';
-	return n;
 }
 
 void log_write(const struct logger *l, struct log_site *site, enum log_level level,

@@ -110,6 +110,16 @@ static void a_message_cannot_forge_lines_or_move_the_cursor(void **state)
 	assert_non_null(strstr(line, "a\\x0ab\\x1b[2J\\x7f\n"));
 }
 
+static void json_holds_neither_broken_text_nor_hidden_controls(void **state)
+{
+	struct fixture *f = *state;
+
+	f->sink.encoding = LOG_JSON;
+	log_info(&f->log, "%s", "a\xc2\x9b 2J caf\xc3\xa9 \xff \xc3");
+	assert_non_null(
+		strstr(written(f), "\"a\\u009b 2J caf\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd\"}\n"));
+}
+
 static void long_messages_end_with_one_newline(void **state)
 {
 	struct fixture *f = *state;
@@ -190,6 +200,7 @@ int main(void)
 		TEST(leaves_out_lines_below_the_level),
 		TEST(writes_json),
 		TEST(a_message_cannot_forge_lines_or_move_the_cursor),
+		TEST(json_holds_neither_broken_text_nor_hidden_controls),
 		TEST(long_messages_end_with_one_newline),
 		TEST(limits_each_call_site_and_says_what_was_left_out),
 		cmocka_unit_test(clocks_agree),
