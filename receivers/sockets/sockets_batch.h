@@ -9,6 +9,8 @@
 #include "core/data/build.h"
 #include "receivers/sockets/sockets_series.h"
 
+#include <arpa/inet.h>
+
 struct sockets_batch_source {
 	const char *host_name;
 	const char *version;  /* of weir, for the scope */
@@ -41,15 +43,13 @@ Otlp__InstrumentationScope *sockets_scope_build(struct arena *a,
 bool sockets_address_build(struct arena *a, struct build_list *attributes, const char *key,
                            bool is_ipv6, const uint8_t *address);
 
-/* An attribute that never changes: of any number of points, not to be written to. */
-#define CONSTANT_ATTRIBUTE(name, text_key, text_value)                                             \
-	static const Otlp__AnyValue name##_value = {                                               \
-		PROTOBUF_C_MESSAGE_INIT(&otlp__any_value__descriptor),                             \
-		OTLP__ANY_VALUE__VALUE_STRING_VALUE,                                               \
-		{.string_value = {sizeof(text_value) - 1, (uint8_t *)(text_value)}}};              \
-	static const Otlp__KeyValue name = {PROTOBUF_C_MESSAGE_INIT(&otlp__key_value__descriptor), \
-	                                    {sizeof(text_key) - 1, (uint8_t *)(text_key)},         \
-	                                    (Otlp__AnyValue *)&name##_value}
+/* NUL-terminated; returns its length. */
+size_t sockets_address_text(bool is_ipv6, const uint8_t *address, char text[INET6_ADDRSTRLEN]);
+
+/* What points and log records begin with: transport, address family, and the role where it is
+ * known. These are constants, not to be written to. */
+bool sockets_common_build(struct arena *a, struct build_list *attributes, bool is_ipv6,
+                          uint8_t role);
 
 /* A batch of the bytes of these groups (build_list of ProtobufCMessage). NULL: no memory. */
 struct batch *sockets_batch_encode(const struct sockets_batch_source *source, enum signal signal,

@@ -119,31 +119,19 @@ static const struct metric {
 	},
 };
 
-static bool text_attribute(struct arena *a, struct build_list *l, const char *key,
-                           const char *value)
-{
-	return build_string(a, l, key, slice_from_string(value));
-}
-
 static bool key_attributes(struct arena *a, struct build_list *l, const struct series_key *k)
 {
 	if (!k->resource)
 		return build_bool(a, l, SEMCONV_OTEL_METRIC_OVERFLOW, true);
-	if (!text_attribute(a, l, SEMCONV_NETWORK_TRANSPORT, SEMCONV_NETWORK_TRANSPORT_TCP) ||
-	    !text_attribute(a, l, SEMCONV_NETWORK_TYPE,
-	                    k->is_ipv6 ? SEMCONV_NETWORK_TYPE_IPV6 : SEMCONV_NETWORK_TYPE_IPV4))
+	if (!sockets_common_build(a, l, k->is_ipv6, k->role))
 		return false;
 	switch (k->role) {
 	case SOCKETS_ROLE_CLIENT:
-		return text_attribute(a, l, SEMCONV_WEIR_CONNECTION_ROLE,
-		                      SEMCONV_WEIR_CONNECTION_ROLE_CLIENT) &&
-		       sockets_address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6,
+		return sockets_address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6,
 		                             k->server_address) &&
 		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
 	case SOCKETS_ROLE_SERVER:
-		return text_attribute(a, l, SEMCONV_WEIR_CONNECTION_ROLE,
-		                      SEMCONV_WEIR_CONNECTION_ROLE_SERVER) &&
-		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
+		return build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
 	default:
 		return true;
 	}
@@ -175,7 +163,7 @@ static bool attributes_of(const struct reading *r, const struct subject *s, cons
 	if (!own.items)
 		return false;
 	memcpy(own.items, shared->items, shared->count * sizeof *own.items);
-	if (!text_attribute(r->arena, &own, part->key, part->value))
+	if (!build_string(r->arena, &own, part->key, slice_from_string(part->value)))
 		return false;
 	*ret_n = own.count;
 	*ret = (Otlp__KeyValue **)own.items;
