@@ -26,7 +26,7 @@ CONFIG = """
       sockets: {{collection_interval: {interval}}}
     exporters:
       otlp:
-        endpoint: "127.0.0.1:{port}"
+        endpoint: "{host}:{port}"
         tls: {{insecure: true}}
         compression: {compression}
         timeout: {timeout}
@@ -50,9 +50,16 @@ def start_judge(stage, behaviour="ok", port=0):
     return stage.keep(server := judge.Judge(behaviour, f"127.0.0.1:{port}", messages=messages()), server.stop)
 
 
-def start_weir(stage, port, compression="gzip", interval="200ms", timeout="3s"):
+def start_weir(stage, port, compression="gzip", interval="200ms", timeout="3s", host="127.0.0.1"):
     weirtest.need_root()
-    return stage.weir(CONFIG.format(port=port, compression=compression, interval=interval, timeout=timeout))
+    return stage.weir(CONFIG.format(host=host, port=port, compression=compression, interval=interval, timeout=timeout))
+
+
+def start_script(stage, *command):
+    """A judge as a process of its own; what it prints when it is ready."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    stage.keep(child, child.kill)
+    return json.loads(child.stdout.readline())
 
 
 class Account:
@@ -200,15 +207,30 @@ def test_drops_and_counts_what_the_backend_refuses(stage):
 
 
 def test_survives_a_backend_that_closes_after_half_a_frame(stage):
-    raw = subprocess.Popen([sys.executable, os.path.join(HERE, "judge_raw.py")], stdin=subprocess.PIPE,
-                           stdout=subprocess.PIPE, text=True)
-    stage.keep(raw, raw.kill)
-    port = json.loads(raw.stdout.readline())["half_then_ok"]
-    weir = start_weir(stage, port)
+    weir = start_weir(stage, start_script(stage, sys.executable, os.path.join(HERE, "judge_raw.py"))["half_then_ok"])
     account = wait_for_account(weir, lambda a: a.sent > 50 and a.queued < 50, "everything arrives after all")
     assert account.retries >= 3 and account.dropped == 0, vars(account)
     assert "lost: the server closed it" in weir.stderr()
     assert weir.stop() == 0
+
+
+def test_loses_nothing_to_a_network_that_swallows_everything(stage):
+    weirtest.need_programs("nft")
+    away, dump = stage.namespace(), stage.path("dump")
+    away.link("10.81.7.1/30", "10.81.7.2/30")
+    port = start_script(stage, "ip", "netns", "exec", away.name, sys.executable, os.path.join(HERE, "judge.py"),
+                        "--address", "10.81.7.2:0", "--dump", dump)["port"]
+    weir = start_weir(stage, port, interval="1s", timeout="4s", host="10.81.7.2")
+    wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
+    away.exec("nft", "add table inet t; add chain inet t c { type filter hook input priority 0; policy drop; }")
+    weirtest.wait_for(lambda: f"connection to 10.81.7.2:{port} lost: " in weir.stderr(), 50, "the connection is given up")
+    away.exec("nft", "flush", "ruleset")
+    account = wait_for_account(weir, lambda a: a.queued == 0, "the queue is empty again", 60)
+    assert account.dropped == 0 and account.refused == 0, vars(account)
+    assert weir.stop() == 0
+    with open(dump, encoding="utf-8") as f:
+        arrived = sum(json.loads(line)["items"] for line in f)
+    assert arrived >= account.received, (arrived, vars(account))
 
 
 def test_says_what_was_lost_when_it_has_to_end(stage):
