@@ -2,15 +2,18 @@
  * eBPF (sockets_kernel). No hook runs per packet or per call of a program.
  *
  * Happy path: on_tick -> walk (pool thread) -> on_walked: what the walk found, then what closed
- * meanwhile, is added to the series; one batch of metrics and one of log records go to the next
- * components. on_ring empties the ring between ticks when many connections close.
+ * meanwhile, is added to the series; they go to the next component in batches of SERIES_AT_ONCE, one
+ * in each turn of the loop (metrics_send), and log records in batches of LOGS_AT_ONCE. on_ring
+ * empties the ring between ticks when many connections close; what it brings while a collection is
+ * being sent is in the parts that were not sent yet, under the collection's one moment.
  *
  * Fails: rights or kernel features are missing (start fails and says which) · a walk fails (the
  * status is RECOVERABLE_ERROR until one works; what closes is still counted) · the next component
- * does not keep up (SENDING_LIMIT batches are unfinished: cumulative metrics skip a collection,
- * delta metrics go on adding up, log records wait up to LOGS_WAITING_LIMIT and are then dropped and
- * counted) · the ring was full (counted; the number of open connections is counted anew from one
- * full walk) · no memory (the same as not keeping up, or the overflow series).
+ * does not keep up (SENDING_LIMIT batches are unfinished: the rest of a collection waits, and is
+ * left to the next one when that begins: cumulative points are then newer, delta points went on
+ * adding up; log records wait up to LOGS_WAITING_LIMIT and are then dropped and counted) · the ring
+ * was full (counted; the number of open connections is counted anew from one full walk) · no memory
+ * (the same as not keeping up, or the overflow series).
  *
  * Closing: a last walk, a last batch of each, then until the deadline for their outcomes. */
 #include "receivers/sockets/sockets.h"
@@ -38,10 +41,11 @@ static const char *const temporality_values[] = {"cumulative", "delta", NULL};
 static const char *const events_values[] = {"none", "failed", "all", NULL};
 
 static const struct option sockets_options[] = {
-	OPTION_DURATION(struct sockets_config, collection_interval, .text = "10s", .min = 1e8,
-                        .max = 3.6e12,
-                        .doc = "Time between two readings of all sockets, each of which sends one "
-                               "batch; the first comes after one second at the latest."),
+	OPTION_DURATION(
+		struct sockets_config, collection_interval, .text = "10s", .min = 1e8,
+		.max = 3.6e12,
+		.doc = "Time between two readings of all sockets; the first comes after one "
+		       "second at the latest."),
 	OPTION_ENUM(struct sockets_config, temporality, temporality_values, .text = "cumulative",
                     .doc = "Whether counters and histograms count from the start or from the last "
                            "batch; weir.tcp.connections is always cumulative."),
@@ -67,6 +71,7 @@ static const struct option sockets_options[] = {
 };
 
 static void maybe_closed(struct sockets *s);
+static void logs_send(struct sockets *s);
 
 /* ---- records in */
 
@@ -81,6 +86,8 @@ static bool is_wanted_as_log(const struct sockets *s, const struct sockets_recor
 static void log_wait(struct sockets *s, struct series_resource *resource,
                      const struct sockets_record *r)
 {
+	if (s->n_waiting == LOGS_WAITING_LIMIT)
+		logs_send(s); /* many closed during one walk */
 	if (s->n_waiting == LOGS_WAITING_LIMIT) {
 		s->counts.logs_dropped++;
 		return;

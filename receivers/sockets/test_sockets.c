@@ -4,6 +4,7 @@
 #include "receivers/sockets/sockets.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ static struct kernel {
 	int fd, open_error, walk_error;
 	unsigned walks, full_walks, closed;
 	struct sockets_record closes_during_walk; /* cookie 0: none */
+	_Atomic bool walk_waits;                  /* until the ring was emptied */
 } kernel;
 
 static void ring_put(struct sockets_record r)
@@ -72,6 +74,7 @@ size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
 		on_record(arg, &kernel.ring[kernel.ring_from++]);
 	if (kernel.ring_from == kernel.ring_to) {
 		kernel.ring_from = kernel.ring_to = 0;
+		kernel.walk_waits = false;
 		if (read(kernel.fd, &value, sizeof value) < 0)
 			assert_int_equal(errno, EAGAIN);
 	}
@@ -84,6 +87,8 @@ int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer
 	(void)k;
 	kernel.walks++;
 	kernel.full_walks += everything;
+	while (kernel.walk_waits)
+		sched_yield();
 	if (kernel.walk_error)
 		return error_set(error, kernel.walk_error, "cannot read the sockets");
 	buffer_append(ret_records, kernel.walk, kernel.n_walk * sizeof *kernel.walk);
@@ -433,6 +438,23 @@ static void beyond_its_bound_log_records_are_dropped_and_counted(void **state)
 	(void)state;
 }
 
+static void what_closes_during_a_walk_becomes_log_records(void **state)
+{
+	struct rig rig;
+
+	rig_init(&rig);
+	rig_start(&rig);
+	kernel.walk_waits = true;
+	WAIT_UNTIL(&rig, ((struct sockets *)rig.receiver)->walking);
+	for (unsigned i = 0; i < 15000; i++) /* more than may wait */
+		ring_put(record(i + 1, SOCKETS_OPENED | SOCKETS_CLOSED));
+	WAIT_UNTIL(&rig, rig.logs.items == 15000);
+	assert_int_equal(((struct sockets *)rig.receiver)->counts.logs_dropped, 0);
+	rig_shutdown(&rig, NS_PER_S);
+	rig_fini(&rig);
+	(void)state;
+}
+
 static void a_next_component_that_is_stuck_costs_no_delta(void **state)
 {
 	struct sockets_record r = record(1, SOCKETS_OPENED | SOCKETS_CLOSED);
@@ -738,6 +760,7 @@ int main(void)
 		cmocka_unit_test(log_records_are_those_that_are_wanted),
 		cmocka_unit_test(log_records_that_are_refused_come_again),
 		cmocka_unit_test(beyond_its_bound_log_records_are_dropped_and_counted),
+		cmocka_unit_test(what_closes_during_a_walk_becomes_log_records),
 		cmocka_unit_test(a_next_component_that_is_stuck_costs_no_delta),
 		cmocka_unit_test(shutdown_sends_what_came_last),
 		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),
