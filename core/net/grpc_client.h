@@ -39,6 +39,9 @@ struct grpc_client_config {
 	 * permitted. */
 	uint64_t keepalive_time, keepalive_timeout;
 	bool keepalive_permit_without_stream;
+	/* From the name look-up to the server's first word of HTTP/2. ns; 0: 20 s, gRPC's
+	 * MIN_CONNECT_TIMEOUT. */
+	uint64_t connect_timeout;
 	/* A call that runs into its deadline on a connection on which nothing has come for so long
 	 * ends the connection too: what is behind it may be gone without the network's noticing.
 	 * ns; 0: 20 s. */

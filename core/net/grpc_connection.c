@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* gRPC's MIN_CONNECT_TIMEOUT: from the name look-up to the peer's SETTINGS. */
+/* Where the configuration says nothing. */
 #define CONNECT_TIMEOUT_NS (20 * NS_PER_S)
 #define SILENCE_LIMIT_NS (20 * NS_PER_S)
 
@@ -144,6 +144,17 @@ static void on_keepalive(void *arg)
 	}
 }
 
+/* How far it came says what to look at. */
+static const char *attempt_failure(const struct grpc_connection *n)
+{
+	if (n->h2)
+		return "connected, but the server does not begin to speak HTTP/2";
+	if (*stream_peer(n->stream))
+		return "connected, but the server does not get on with the TLS handshake; it may "
+		       "not speak TLS (tls::insecure: true)";
+	return "no answer to the attempt to connect";
+}
+
 static void on_timer(void *arg)
 {
 	struct grpc_connection *n = arg;
@@ -151,9 +162,7 @@ static void on_timer(void *arg)
 	if (n->ready)
 		on_keepalive(n);
 	else
-		lost_by(n, -ETIMEDOUT,
-		        n->h2 ? "connected, but the server does not begin to speak HTTP/2"
-		              : "no answer to the attempt to connect");
+		lost_by(n, -ETIMEDOUT, attempt_failure(n));
 }
 
 /* ---- HTTP/2 */
@@ -303,7 +312,8 @@ int grpc_connection_new(struct grpc_client *c, struct grpc_connection **ret, str
 		free(n);
 		return r;
 	}
-	timer_start(n->timer, CONNECT_TIMEOUT_NS, 0);
+	timer_start(n->timer,
+	            c->config.connect_timeout ? c->config.connect_timeout : CONNECT_TIMEOUT_NS, 0);
 	list_push(&c->connections, &n->link);
 	c->open++;
 	*ret = n;

@@ -535,6 +535,24 @@ static void gives_up_a_peer_that_answers_no_pings(void **state)
 	caller_close(&c);
 }
 
+static void says_how_far_a_silent_server_came(void **state)
+{
+	static const struct tls_settings tls = {.insecure_skip_verify = true};
+	struct caller c;
+
+	for (int with_tls = 0; with_tls < 2; with_tls++) {
+		caller_prepare(&c, state, "127.0.0.1", judge_port(&raw, "silent"));
+		c.config.connect_timeout = 200 * NS_PER_MS;
+		c.config.tls = with_tls ? &tls : NULL;
+		caller_open(&c);
+		caller_call_once(&c);
+		assert_int_equal(c.status, GRPC_UNAVAILABLE);
+		assert_text_has(&c, with_tls ? "does not get on with the TLS handshake"
+		                             : "does not begin to speak HTTP/2");
+		caller_close(&c);
+	}
+}
+
 static void pings_less_often_when_the_server_complains(void **state)
 {
 	struct caller c;
@@ -599,6 +617,7 @@ int main(void)
 		NET_TEST(repeats_what_a_goaway_left_out_and_waits_for_the_rest),
 		NET_TEST(stops_sending_when_the_answer_comes_first),
 		NET_TEST(gives_up_a_peer_that_answers_no_pings),
+		NET_TEST(says_how_far_a_silent_server_came),
 		NET_TEST(pings_less_often_when_the_server_complains),
 		NET_TEST(leaves_a_connection_on_which_calls_only_expire),
 	};
