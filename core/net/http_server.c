@@ -24,6 +24,7 @@ struct connection {
 	struct h1 *h1;
 	struct timer *patience;
 	bool finishing; /* the last response is on its way */
+	bool ended;     /* the peer asks nothing more, but may still read */
 };
 
 struct http_server {
@@ -175,13 +176,24 @@ static void on_data(void *arg, struct slice bytes)
 
 static void on_drained(void *arg)
 {
-	wait_for_peer(arg);
+	struct connection *c = arg;
+
+	if (c->ended)
+		drop(c);
+	else
+		wait_for_peer(c);
 }
 
 static void on_end(void *arg, const struct error *error)
 {
-	(void)error;
-	drop(arg);
+	struct connection *c = arg;
+
+	if (error || tcp_unsent(c->tcp) == 0) {
+		drop(c);
+		return;
+	}
+	c->ended = true;
+	wait_for_peer(c);
 }
 
 static const struct tcp_events connection_events = {.on_data = on_data,

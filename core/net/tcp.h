@@ -20,7 +20,8 @@ struct tcp_events {
 	void (*on_data)(void *arg, struct slice bytes);
 	void (*on_drained)(void *arg); /* everything unsent has gone; may be NULL */
 	/* No connection was made, or it broke (error), or the peer has ended its side (error is
-	 * NULL). Comes once; nothing but tcp_free() is left to do. */
+	 * NULL; what is unsent still goes, and on_drained tells). Comes once; nothing but tcp_free()
+	 * is left to do. */
 	void (*on_end)(void *arg, const struct error *error);
 };
 

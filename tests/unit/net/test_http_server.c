@@ -339,6 +339,32 @@ static void gives_up_who_does_not_read_and_serves_the_next(void **state)
 	fixture_close(&f);
 }
 
+static void answers_who_has_ended_its_side(void **state)
+{
+	static const char request[] = "GET /metrics?big HTTP/1.1\r\n\r\n";
+	static char bytes[65536];
+	uint64_t end = clock_monotonic_ns() + 20 * NS_PER_S;
+	struct fixture f;
+	size_t got = 0;
+	ssize_t n = -1;
+	int fd;
+
+	fixture_open(&f, state);
+	fd = connect_lazily(&f);
+	assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	net_test_wait_count(f.net, &f.calls, 1);
+	while (n != 0 && clock_monotonic_ns() < end) {
+		uv_run(loop_uv(f.net->loop), UV_RUN_NOWAIT);
+		n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+		if (n > 0)
+			got += (size_t)n;
+	}
+	assert_true(got > 4000000);
+	close(fd);
+	fixture_close(&f);
+}
+
 static void answers_pipelined_requests_in_order_and_stops_at_close(void **state)
 {
 	struct fixture f;
@@ -392,6 +418,7 @@ int main(void)
 		NET_TEST(closes_on_a_head_that_comes_too_slowly),
 		NET_TEST(closes_an_idle_connection_after_its_last_answer),
 		NET_TEST(gives_up_who_does_not_read_and_serves_the_next),
+		NET_TEST(answers_who_has_ended_its_side),
 		NET_TEST(answers_pipelined_requests_in_order_and_stops_at_close),
 		NET_TEST(names_the_address_that_is_in_use),
 	};
