@@ -96,7 +96,7 @@ def test_counts_keep_alive_connections_of_many_workers(stage):
 
 def test_totals_are_complete_after_sigterm_during_traffic(stage):
     backend = Backend(stage)
-    weir = start(stage, backend, interval="1s")
+    weir = start(stage, backend, interval="1s", receiver=", ring_size: 32MiB")  # nothing may be lost in it
     log = stage.path("access.log")
     nginx, port = nginx_with(stage, 2, log)
     side = {"executable": "nginx", "weir__connection__role": "server", "server__port": port}
@@ -408,6 +408,33 @@ def test_a_killed_server_resets_its_clients(stage):
         assert backend.total("weir.tcp.resets", network__io__direction="receive", **side) == 1
     _, record = weirtest.wait_for(lambda: backend.records(network__peer__port=port), what="the log record")[0]
     assert attributes(record.attributes)["error.type"] == "connection_reset"
+
+
+def test_a_destroyed_connection_closes_with_an_error(stage):
+    """As an administrator does it, or a firewall that throws connections out."""
+    weirtest.need_programs("ss")
+    backend = Backend(stage)
+    start(stage, backend, receiver=", events: all")
+    server = Server(stage)
+    client, _ = server.connect()
+    side = {"server__port": server.port}
+    weirtest.wait_for(lambda: backend.total("weir.tcp.connections", **side) == 2, what="both ends are open")
+    subprocess.run(["ss", "-K", "-t", "dport", "=", str(server.port)], check=True, capture_output=True)
+    try:
+        client.sendall(b"x")
+        weirtest.skip("the kernel was built without CONFIG_INET_DIAG_DESTROY")
+    except ConnectionError:
+        pass
+    weirtest.wait_for(lambda: backend.total("weir.tcp.connection.duration", **side) == 2, what="both ends are closed")
+    assert backend.total("weir.tcp.connections", **side) == 0
+    assert backend.total("weir.tcp.connections.failed", **side) == 0
+    assert backend.total("weir.tcp.connections.opened", **side) == 2
+    assert backend.total("weir.tcp.resets", network__io__direction="transmit", **side) == 1
+    assert backend.total("weir.tcp.resets", network__io__direction="receive", **side) == 1
+    ends = {attributes(record.attributes)["error.type"] for _, record in
+            weirtest.wait_for(lambda: len(backend.records(network__local__port=client.getsockname()[1])) == 1
+                              and backend.records(network__local__port=client.getsockname()[1]), what="log record")}
+    assert ends == {"other"}, ends
 
 
 # ---- rights

@@ -26,17 +26,19 @@ void tallies_fini(struct tallies *t)
 
 static struct tally *tally_of(struct tallies *t, uint64_t cookie)
 {
-	/* The newest are asked for most. */
-	for (size_t i = t->count; i-- > 0;)
-		if (t->all[i].cookie == cookie)
-			return &t->all[i];
+	size_t *bucket = &t->buckets[cookie % (sizeof t->buckets / sizeof *t->buckets)];
+
+	for (size_t i = *bucket; i; i = t->all[i - 1].next)
+		if (t->all[i - 1].cookie == cookie)
+			return &t->all[i - 1];
 	if (t->count == t->capacity) {
 		t->capacity = t->capacity ? 2 * t->capacity : 256;
 		t->all = realloc(t->all, t->capacity * sizeof *t->all);
 		assert_non_null(t->all);
 	}
-	t->all[t->count] = (struct tally){.cookie = cookie};
-	return &t->all[t->count++];
+	t->all[t->count] = (struct tally){.cookie = cookie, .next = *bucket};
+	*bucket = ++t->count;
+	return &t->all[t->count - 1];
 }
 
 static void on_record(void *arg, const struct sockets_record *r)

@@ -12,11 +12,14 @@ struct tally {
 	uint64_t cookie, sent, received, retransmitted;
 	unsigned opened, preexisting, closed, failed, records, resets_sent, resets_received;
 	struct sockets_record last; /* of those that were not a late reset */
+	size_t next;                /* in the same bucket, plus 1 */
 };
 
+/* Other connections of the host may come by the ten thousand: found by their cookies. */
 struct tallies {
 	struct tally *all;
 	size_t count, capacity;
+	size_t buckets[4096]; /* the newest in each, plus 1 */
 };
 
 void tallies_fini(struct tallies *t);
