@@ -148,7 +148,7 @@ struct series_part {
 };
 void series_table_collect(struct series_table *t);
 
-/* The next part: at most limit series that have something to say. */
+/* The next part: at most limit series that have something to say, among at most 16 times as many. */
 struct series_part series_table_next(struct series_table *t, bool delta, size_t limit);
 
 /* Calls back for each resource with its first n series of the part (struct series.of_resource).
