@@ -22,7 +22,7 @@ static void refuse_dangling(struct planner *p, enum component_kind kind,
 	struct suggestion nearest;
 	char text[SUGGESTION_TEXT_MAX], elsewhere[SUGGESTION_TEXT_MAX] = "";
 
-	suggestion_init(&nearest, reference->id);
+	suggestion_init(&nearest, diagnostics_is_full(p->diagnostics) ? "" : reference->id);
 	for (size_t s = 0; s < SECTION_COUNT; s++) {
 		const struct document_section *section = &p->document->sections[s];
 		if (s != in[0] && s != in[n - 1]) {

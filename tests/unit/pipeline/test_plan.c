@@ -1,6 +1,7 @@
 /* plan_make with the fake types. What it refuses stands in tests/unit/config/mistakes. */
 #include "config/expand.h"
 #include "config/load.h"
+#include "core/base/buffer.h"
 #include "core/pipeline/plan.h"
 #include "tests/support/failing_memory.h"
 #include "tests/unit/config/fake_types.h"
@@ -179,6 +180,28 @@ static void names_a_component_once_that_is_listed_twice(void **state)
 	close_plan(&f);
 }
 
+/* Looking for the name that each of them could have meant took more than a minute. */
+static void refuses_ten_thousand_dangling_references_at_once(void **state)
+{
+	struct buffer yaml = BUFFER_INIT;
+	struct fixture f;
+
+	buffer_append_string(&yaml, "yaml:receivers:\n");
+	for (int i = 0; i < 1000; i++)
+		buffer_printf(&yaml, "  sockets/%050d: {}\n", i);
+	buffer_append_string(&yaml, "exporters: {debug: }\nservice:\n  pipelines:\n");
+	for (int p = 0; p < 50; p++) {
+		buffer_printf(&yaml, "    metrics/%d: {exporters: [debug], receivers: [", p);
+		for (int i = 0; i < 198; i++)
+			buffer_printf(&yaml, "sockets/x%02d%050d,", p, i);
+		buffer_append_string(&yaml, "]}\n");
+	}
+	assert_true(try_plan(&f, buffer_string(&yaml)) < 0);
+	assert_true(diagnostics_is_full(&f.diagnostics));
+	close_plan(&f);
+	buffer_fini(&yaml);
+}
+
 /* Fails the first, second, ... allocation until the whole passes. */
 static void survives_every_failing_allocation(void **state)
 {
@@ -211,6 +234,7 @@ int main(void)
 		cmocka_unit_test(reads_the_settings_of_service),
 		cmocka_unit_test(takes_the_collectors_readers),
 		cmocka_unit_test(names_a_component_once_that_is_listed_twice),
+		cmocka_unit_test(refuses_ten_thousand_dangling_references_at_once),
 		cmocka_unit_test(survives_every_failing_allocation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
