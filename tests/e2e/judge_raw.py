@@ -112,6 +112,9 @@ class Connection:
             self.drain()
             return
         self.h2.initiate_connection()
+        if self.way == "no_streams":  # in the same segment: the first SETTINGS allow a hundred
+            self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+            self.h2.ping(b"no calls")
         self.flush()
         if self.way == "goaway_always":
             self.h2.close_connection()
@@ -125,11 +128,6 @@ class Connection:
         if self.way == "settings_flood":
             while True:
                 self.sock.sendall((frame(4, 0, 0) + frame(6, 0, 0, bytes(8))) * 1000)
-        if self.way == "no_streams":
-            self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 0})
-            self.flush()
-            self.h2.ping(b"no calls")
-            self.flush()
         while self.open:
             data = self.sock.recv(65536)
             if not data:
