@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum {
 	READ_BYTES = 64 * 1024,
@@ -16,6 +17,11 @@ enum {
 /* A peer that is gone without a word (its machine died, a firewall forgot the connection) is
  * noticed after these, also when nobody waits for an answer. */
 enum { KEEPALIVE_AFTER_S = 15, UNACKNOWLEDGED_MS = 20000 };
+
+const char *tcp_lookup_name(const char *host)
+{
+	return host[0] && strcasecmp(host, "localhost") != 0 ? host : NULL;
+}
 
 void tcp_address_format(const struct sockaddr *address, char ret[TCP_ADDRESS_TEXT])
 {

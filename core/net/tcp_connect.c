@@ -166,7 +166,7 @@ static int start_resolve(struct tcp *t)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 	                         .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
-	const char *host = t->endpoint.host[0] ? t->endpoint.host : "localhost";
+	const char *host = tcp_lookup_name(t->endpoint.host);
 	struct tcp_resolve *r = calloc(1, sizeof *r);
 	char port[8];
 	int code;

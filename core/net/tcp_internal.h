@@ -14,6 +14,10 @@ union tcp_handle {
 	uv_pipe_t pipe;
 };
 
+/* What to ask getaddrinfo() for: NULL, its word for the loopback addresses, for "localhost" and for no
+ * name. They need no look-up (RFC 6761, 6.3), and bare containers have no /etc/hosts that knows them. */
+const char *tcp_lookup_name(const char *host);
+
 enum { TCP_ADDRESS_TEXT = 64 };
 void tcp_address_format(const struct sockaddr *address, char ret[TCP_ADDRESS_TEXT]);
 

@@ -199,11 +199,12 @@ static int listen_on_any(struct tcp_listener *l, const struct endpoint *endpoint
 static int listen_on_name(struct tcp_listener *l, const struct endpoint *endpoint,
                           struct error *error)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	uv_getaddrinfo_t request;
 	unsigned listening = 0;
 	int absent = 0;
-	int r = uv_getaddrinfo(loop_uv(l->loop), &request, NULL, endpoint->host, NULL, &hints);
+	int r = uv_getaddrinfo(loop_uv(l->loop), &request, NULL, tcp_lookup_name(endpoint->host),
+	                       "0", &hints);
 
 	if (r < 0)
 		return error_set(error, r, "listen on %s: %s", endpoint->text, uv_strerror(r));

@@ -147,6 +147,41 @@ static void says_that_a_name_is_unknown(void **state)
 	tcp_free(c.tcp, NULL, NULL);
 }
 
+/* The hosts file of this test does not know it, like that of a bare container. */
+static void localhost_needs_no_look_up(void **state)
+{
+	int listener = bind_to(INADDR_LOOPBACK, 0);
+	struct client c;
+
+	assert_int_equal(listen(listener, 5), 0);
+	connect_to(&c, state, "localhost", port_of(listener));
+	net_test_wait(c.net, &c.open);
+	assert_non_null(strstr(tcp_peer(c.tcp), "127.0.0.1:"));
+	tcp_free(c.tcp, NULL, NULL);
+	close(listener);
+}
+
+static void refuse_connection(void *arg, struct tcp *t)
+{
+	(void)arg;
+	tcp_free(t, NULL, NULL);
+}
+
+static void listens_on_localhost_without_a_look_up(void **state)
+{
+	struct net_test *net = *state;
+	struct tcp_listener *listener;
+	struct error error = ERROR_INIT;
+	struct endpoint endpoint;
+
+	assert_int_equal(endpoint_parse("localhost:0", &endpoint, &error), 0);
+	assert_int_equal(tcp_listen(net->loop, &endpoint, refuse_connection, NULL, &listener,
+	                            &error),
+	                 0);
+	assert_true(tcp_listener_port(listener) > 0);
+	tcp_listener_free(listener);
+}
+
 static void can_be_given_up_at_any_moment(void **state)
 {
 	int second = bind_to(SECOND, 0);
@@ -196,6 +231,8 @@ int main(void)
 		NET_TEST(does_not_wait_for_an_address_that_is_silent),
 		NET_TEST(names_every_address_that_failed),
 		NET_TEST(says_that_a_name_is_unknown),
+		NET_TEST(localhost_needs_no_look_up),
+		NET_TEST(listens_on_localhost_without_a_look_up),
 		NET_TEST(can_be_given_up_at_any_moment),
 	};
 
