@@ -173,7 +173,7 @@ void graph_log_losses(const struct graph *g)
 		         "exporter queues.",
 		         (unsigned long long)pipelines, (unsigned long long)exporters);
 	else
-		log_info(&g->log, "Stopped. Nothing was lost.");
+		log_info(&g->log, "Stopped. Nothing that was received is lost.");
 }
 
 static void finish(struct graph *g)

@@ -369,9 +369,16 @@ static void look_for_losses(struct sockets *s)
 	uint64_t lost;
 
 	sockets_kernel_stats(s->kernel, &stats);
-	lost = stats.losses[SOCKETS_LOSS_RING_FULL];
-	if (lost != s->lost_seen)
+	lost = stats.losses[SOCKETS_LOSS_RING_FULL] + stats.missed_changes;
+	if (lost != s->lost_seen) {
 		s->recount_wanted = true;
+		log_warn(&s->component.log,
+		         "the kernel side could not hand over %llu of its records: they are "
+		         "missing in "
+		         "all counters but weir.tcp.connections, which is counted anew; a larger "
+		         "ring_size helps",
+		         (unsigned long long)(lost - s->lost_seen));
+	}
 	s->lost_seen = lost;
 }
 
@@ -505,11 +512,13 @@ static int sockets_start(struct component *c, struct error *error)
 	return 0;
 }
 
-static void say_what_was_lost(const struct sockets *s)
+static void say_what_was_lost(struct sockets *s)
 {
 	size_t points = s->metrics ? outbox_items(s->metrics) : 0;
 	size_t logs = s->n_waiting + (s->logs ? outbox_items(s->logs) : 0);
 
+	if (s->kernel)
+		look_for_losses(s);
 	if (points || logs || s->collecting)
 		log_warn(&s->component.log,
 		         "stopped before %zu data points%s and %zu log records were delivered",

@@ -59,7 +59,8 @@ struct sockets {
 
 	struct buffer stash;  /* sockets_record: closed while a walk ran */
 	struct buffer closed; /* their cookies, for the recount */
-	uint64_t lost_seen;   /* of SOCKETS_LOSS_RING_FULL, when last looked at */
+	uint64_t
+		lost_seen; /* records that the kernel side could not hand over, when last looked at */
 	bool recount_wanted;
 	bool walk_failing;
 	uint64_t walk_begun_ns;

@@ -378,6 +378,8 @@ void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats 
 		p->runs = stats.runs;
 		p->run_time_ns = stats.run_time_ns;
 		p->missed = stats.missed;
+		if (program == k->skeleton->progs.sockets_changed)
+			ret->missed_changes = stats.missed;
 		ret->n_programs++;
 	}
 }

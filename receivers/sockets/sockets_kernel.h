@@ -43,6 +43,7 @@ struct sockets_program_stats {
 };
 struct sockets_kernel_stats {
 	uint64_t losses[SOCKETS_LOSS_COUNT];
+	uint64_t missed_changes; /* changes of state that the kernel kept from the programs */
 	uint64_t ring_bytes, ring_used_bytes;
 	uint64_t namespaces;        /* searched at the start for sockets that existed already */
 	uint64_t namespaces_failed; /* could not be */

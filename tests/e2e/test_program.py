@@ -112,7 +112,7 @@ def test_runs_until_a_signal_and_ends_with_zero(stage):
         weir = stage.weir(CONFIG)
         weirtest.wait_for(lambda w=weir: w.figure("weir_pipeline_sent_items", pipeline="metrics") > 0)
         assert weir.stop(number=number) == FINE
-        assert "Stopped. Nothing was lost." in weir.stderr()
+        assert "Stopped. Nothing that was received is lost." in weir.stderr()
 
 
 def test_the_books_of_the_pipeline_balance(stage):
