@@ -24,6 +24,7 @@ struct sockets_config {
 	uint64_t max_series;
 	uint64_t series_ttl;
 	uint64_t ring_size;
+	bool program_statistics;
 };
 
 struct sockets_counts {
@@ -41,6 +42,7 @@ struct sockets {
 	char host_name[256];
 
 	struct sockets_kernel *kernel; /* NULL before start and after its failure */
+	int statistics_fd; /* keeps the kernel's BPF statistics on; -1: not wanted, or refused */
 	struct timer *timer;
 	struct timer *turn; /* the next part of a collection, in another turn of the loop */
 	struct poll *poll;

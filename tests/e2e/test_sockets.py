@@ -320,6 +320,17 @@ def test_counts_two_thousand_connections_a_second(stage):
     assert weir.stop() == 0
 
 
+def test_tells_what_the_programs_cost(stage):
+    backend = Backend(stage)
+    weir = start(stage, backend, receiver=", program_statistics: true")
+    nginx = stage.nginx({"a.bin": 10})
+    curl(f"http://127.0.0.1:{nginx.port}/a.bin")
+    weirtest.wait_for(lambda: weir.figure("weir_receiver_sockets_program_runs", program="sockets_changed") > 0,
+                      what="runs are counted")
+    assert 0 < weir.figure("weir_receiver_sockets_program_seconds", program="sockets_changed") < 1
+    assert weir.stop() == 0
+
+
 def test_first_data_comes_right_after_the_interval(stage):
     backend = Backend(stage)
     nginx = stage.nginx({"a.bin": 10})
