@@ -8,10 +8,16 @@ const char weir_revision[] = WEIR_REVISION;
 
 enum exit_code version_command(int argc, char **argv)
 {
+#ifdef __clang__
+	static const char compiler[] = __VERSION__;
+#else
+	static const char compiler[] = "gcc " __VERSION__;
+#endif
+
 	if (argc > 1)
 		return usage_error("version", "unexpected argument \"%s\"", argv[1]);
 	printf("weir %s (revision %s)\n"
 	       "built with %s; libraries: %s\n",
-	       weir_version, weir_revision, __VERSION__, WEIR_LIBRARY_VERSIONS);
+	       weir_version, weir_revision, compiler, WEIR_LIBRARY_VERSIONS);
 	return EXIT_FINE;
 }
