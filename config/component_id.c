@@ -46,8 +46,8 @@ static uint32_t next_character(struct slice *s)
 	return c;
 }
 
-/* Not a separator, control or symbol: exact for ASCII; beyond it, what cannot be seen is refused.
- */
+/* Not a separator, control or symbol: exact for ASCII; beyond it, what cannot be seen is
+ * refused. */
 static bool is_name_character(uint32_t c)
 {
 	if (c < 0x80)

@@ -18,8 +18,8 @@ void describe_markdown(const struct option *options, struct buffer *out);
 #define DESCRIBE_BEGIN "<!-- options -->\n"
 #define DESCRIBE_END "<!-- /options -->"
 
-/* A JSON Schema (draft 2020-12) of the component's block, as one object with a newline at its end.
- */
+/* A JSON Schema (draft 2020-12) of the component's block, as one object with a newline at its
+ * end. */
 void describe_schema(const char *title, const struct option *options, struct buffer *out);
 
 /* "duration", "list of strings", "one of basic, normal, detailed", ... */

@@ -14,8 +14,8 @@
 
 enum { DIAGNOSTICS_MAX = 100 };
 
-/* A place in a source. file NULL: no place at all; line 0: the source as a whole ("--set a.b=c").
- */
+/* A place in a source. file NULL: no place at all; line 0: the source as a whole ("--set
+ * a.b=c"). */
 struct position {
 	const char *file;
 	unsigned line, column; /* from 1; the column counts characters */

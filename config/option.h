@@ -29,8 +29,8 @@ enum option_kind {
 	KIND_STRING_MAP,  /* struct string_map: free keys, string values */
 	KIND_GROUP,       /* a struct embedded in the config struct, with a table of its own */
 	KIND_OPTIONAL,    /* the same, with a bool enabled that says whether the block is on */
-	KIND_GROUP_LIST, /* struct group_list: a list of maps, each filled as a struct of size bytes
-	                  */
+	KIND_GROUP_LIST,  /* struct group_list: a list of maps, each filled as a struct of size
+			    bytes */
 };
 
 enum option_flag {

@@ -13,8 +13,8 @@ enum endpoint_scheme { ENDPOINT_PLAIN, ENDPOINT_HTTP, ENDPOINT_HTTPS, ENDPOINT_U
 
 struct endpoint {
 	char text[280]; /* as written; "" when not set */
-	char host[256]; /* name or address without brackets, "" for all addresses; for UNIX the path
-	                 */
+	char host[256]; /* name or address without brackets, "" for all addresses; for UNIX the
+			   path */
 	uint16_t port;  /* 0 when not given and the scheme has no default */
 	enum endpoint_scheme scheme;
 };

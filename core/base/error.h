@@ -17,8 +17,8 @@ enum error_kind {
 struct error {
 	int code; /* 0: no error; otherwise a negative errno */
 	enum error_kind kind;
-	char message[512]; /* UTF-8, no trailing full stop, no newline; cut with "..." when longer
-	                    */
+	char message[512]; /* UTF-8, no trailing full stop, no newline; cut with "..." when
+			      longer */
 };
 
 #define ERROR_INIT                                                                                 \

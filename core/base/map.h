@@ -37,8 +37,8 @@ void map_remove(struct map *m, struct map_node *node);
  * ends the walk. */
 void map_each(struct map *m, bool (*visit)(struct map_node *node, void *arg), void *arg);
 
-/* XXH3 of the bytes. Process-wide seed, random per process, so that input cannot choose its bucket.
- */
+/* XXH3 of the bytes. Process-wide seed, random per process, so that input cannot choose its
+ * bucket. */
 uint64_t hash_bytes(const void *data, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
-/* signal: the kinds of telemetry (OpenTelemetry's word; Unix signals are core/loop/unix_signal.h).
- */
+/* signal: the kinds of telemetry (OpenTelemetry's word; Unix signals are
+ * core/loop/unix_signal.h). */
 #ifndef WEIR_BASE_SIGNAL_H
 #define WEIR_BASE_SIGNAL_H
 
@@ -15,8 +15,8 @@ enum { SIGNAL_COUNT = 3 };
 /* "traces", "metrics", "logs". */
 const char *signal_name(enum signal s);
 
-/* What one item is called in the Collector's metric names: "spans", "metric_points", "log_records".
- */
+/* What one item is called in the Collector's metric names: "spans", "metric_points",
+ * "log_records". */
 const char *signal_item_name(enum signal s);
 
 /* The signal of that name; false when there is none. */

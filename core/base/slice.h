@@ -1,5 +1,5 @@
-/* slice: bytes that somebody else owns, with their length. Not NUL-terminated, may hold any byte.
- */
+/* slice: bytes that somebody else owns, with their length. Not NUL-terminated, may hold any
+ * byte. */
 #ifndef WEIR_BASE_SLICE_H
 #define WEIR_BASE_SLICE_H
 

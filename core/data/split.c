@@ -1,7 +1,7 @@
 #include "core/data/batch_internal.h"
 
-/* Where to cut: the first kept groups go with the head, or the first one alone is cut into pieces.
- */
+/* Where to cut: the first kept groups go with the head, or the first one alone is cut into
+ * pieces. */
 struct cut {
 	struct group *last; /* of the head */
 	size_t items, kept; /* of the head */

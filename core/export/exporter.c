@@ -319,8 +319,8 @@ static struct request *next_batched(struct exporter *e, uint64_t now)
 		if (!first)
 			return NULL;
 		queue_pop(&e->queue, first);
-		if (!batcher_add(b, first, now)) { /* no memory to join: what is open goes as it is
-			                            */
+		if (!batcher_add(b, first, now)) { /* no memory to join: what is open goes as it
+						      is */
 			r = TAKE(b->open);
 			batcher_add(b, first, now);
 			return r;

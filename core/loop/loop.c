@@ -70,8 +70,8 @@ no_loop:
 
 void loop_run(struct loop *l)
 {
-	/* Waiting for messages does not keep libuv running, but those that have come are delivered.
-	 */
+	/* Waiting for messages does not keep libuv running, but those that have come are
+	 * delivered. */
 	do
 		uv_run(&l->uv, UV_RUN_DEFAULT);
 	while (deliver_messages(l));

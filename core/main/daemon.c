@@ -242,8 +242,8 @@ static void run_until_stopped(struct daemon *d)
 
 static int watch_signals(struct daemon *d, struct error *error)
 {
-	/* Nothing can be reloaded yet, and a terminal that goes away must not cost what is queued.
-	 */
+	/* Nothing can be reloaded yet, and a terminal that goes away must not cost what is
+	 * queued. */
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {

@@ -280,8 +280,8 @@ static void on_end(void *arg, const struct error *error)
 	else if (!n->ready && n->client->tls)
 		lost_by(n, -ECONNRESET,
 		        "the server closed it right after the TLS handshake; it may ask for a "
-		        "client "
-		        "certificate (tls::cert_file and tls::key_file) or refuse the one it got");
+		        "client certificate (tls::cert_file and tls::key_file) or refuse the one "
+		        "it got");
 	else
 		lost_by(n, -ECONNRESET, "the server closed it");
 }

@@ -34,8 +34,8 @@ void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on */
 /* Whether the key lies in a file that every user of the machine may read. */
 bool tls_key_is_exposed(const struct tls_settings *settings);
 
-/* Reads the files again when reload_interval has passed. On failure what was loaded stays in use.
- */
+/* Reads the files again when reload_interval has passed. On failure what was loaded stays in
+ * use. */
 int tls_context_refresh(struct tls_context *c, struct error *error);
 
 struct tls_session;
@@ -52,8 +52,8 @@ int tls_receive(struct tls_session *s, struct slice ciphertext);
 /* 1: done; 0: waits for the peer; negative: failed, with a sentence on what to do. */
 int tls_handshake(struct tls_session *s, struct error *error);
 
-/* Up to size plain bytes. 0: waits for more; -EPIPE: the peer has ended the session; else failed.
- */
+/* Up to size plain bytes. 0: waits for more; -EPIPE: the peer has ended the session; else
+ * failed. */
 int tls_read(struct tls_session *s, uint8_t *to, size_t size, struct error *error);
 
 /* Encrypts the pieces. -EPROTO or -ENOMEM. */

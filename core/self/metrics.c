@@ -174,8 +174,8 @@ static struct family *family_get(struct metrics_sink *sink, const char *name, co
 	return &sink->families[at];
 }
 
-/* A label value may hold what a user or a kernel named; one bad byte would cost the whole scrape.
- */
+/* A label value may hold what a user or a kernel named; one bad byte would cost the whole
+ * scrape. */
 static void append_escaped(struct buffer *out, const char *text, bool quoted)
 {
 	for (;;) {

@@ -51,8 +51,8 @@ void metrics_histogram(struct metrics_sink *sink, const char *name, const char *
                        const struct metrics_label *labels, const double *bounds, size_t n_bounds,
                        const uint64_t *counts, double sum);
 
-/* All figures in Prometheus text format 0.0.4, families sorted by name, appended to out. -ENOMEM.
- */
+/* All figures in Prometheus text format 0.0.4, families sorted by name, appended to out.
+ * -ENOMEM. */
 int metrics_write_text(struct metrics *m, struct buffer *out);
 
 /* The sum of all counters and gauges of that name which carry all of these labels (NULL: of that

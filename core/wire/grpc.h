@@ -39,8 +39,8 @@ enum grpc_status grpc_status_parse(struct slice text);
 /* What an HTTP status means when there is no grpc-status (http-grpc-status-mapping.md). */
 enum grpc_status grpc_status_from_http(unsigned http_status);
 
-/* Whether OTLP allows the same request to be sent again. RESOURCE_EXHAUSTED only with a RetryInfo.
- */
+/* Whether OTLP allows the same request to be sent again. RESOURCE_EXHAUSTED only with a
+ * RetryInfo. */
 bool grpc_status_is_retryable(enum grpc_status s, bool has_retry_info);
 
 /* ---- message frames */

@@ -25,8 +25,8 @@ static bool is_item(const ProtobufCMessageDescriptor *type)
 	       type == &otlp__summary_data_point__descriptor;
 }
 
-/* How far a run of usual attributes goes, each a field of this tag; at stands before the first tag.
- */
+/* How far a run of usual attributes goes, each a field of this tag; at stands before the first
+ * tag. */
 static inline const uint8_t *skip_attributes(const uint8_t *at, const uint8_t *end, uint8_t tag)
 {
 	struct otlp_attribute attribute;

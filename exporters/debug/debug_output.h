@@ -21,8 +21,8 @@ struct output {
 int output_open(struct output *o, const char *path, struct error *error);
 void output_close(struct output *o);
 
-/* All of text. -EAGAIN: nobody reads, the rest was dropped; -EPIPE: nobody ever will; other -errno.
- */
+/* All of text. -EAGAIN: nobody reads, the rest was dropped; -EPIPE: nobody ever will; other
+ * -errno. */
 int output_write(struct output *o, struct slice text, struct error *error);
 
 bool output_is_terminal(const struct output *o);

@@ -77,8 +77,8 @@ int file_repair(int fd, const struct file_writer_config *config, uint64_t *ret_b
 
 /* ---- file_backups.c */
 
-/* Renames the file to `name-2022-09-14T05-02-14.173.ext`, never over another one. Negative errno.
- */
+/* Renames the file to `name-2022-09-14T05-02-14.173.ext`, never over another one. Negative
+ * errno. */
 int file_backup_make(const char *path, bool localtime);
 
 /* Removes the oldest backups beyond max_backups, and those older than max_days; 0: no limit. */

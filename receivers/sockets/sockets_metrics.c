@@ -170,8 +170,8 @@ static bool attributes_of(const struct reading *r, const struct subject *s, cons
 	return true;
 }
 
-/* UpDownCounters are cumulative with either temporality, as in OpenTelemetry's preference "delta".
- */
+/* UpDownCounters are cumulative with either temporality, as in OpenTelemetry's preference
+ * "delta". */
 static uint64_t start_of(const struct reading *r, const struct series *s, enum shape shape)
 {
 	return r->delta && shape != SHAPE_UP_DOWN ? s->sent_unix_ns : s->start_unix_ns;

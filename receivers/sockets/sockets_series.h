@@ -130,8 +130,8 @@ struct series_resource *series_resource_get(struct series_table *t,
 struct series_resource *series_resource_ref(struct series_resource *r);
 void series_resource_unref(struct series_resource *r); /* takes NULL */
 
-/* Adds one record. resource NULL (no memory for it): counted in the overflow series. Never fails.
- */
+/* Adds one record. resource NULL (no memory for it): counted in the overflow series. Never
+ * fails. */
 void series_table_add(struct series_table *t, struct series_resource *resource,
                       const struct sockets_record *record, uint64_t now_ns);
 

@@ -334,8 +334,8 @@ static void test_a_failed_split_changes_nothing(void **state)
 	batch_unref(head);
 }
 
-/* Cut into pieces of one item, a group of many takes time that grows with it, not with its square.
- */
+/* Cut into pieces of one item, a group of many takes time that grows with it, not with its
+ * square. */
 static void test_a_large_group_is_read_once(void **state)
 {
 	enum { ITEMS = 20000 };

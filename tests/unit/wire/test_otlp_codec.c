@@ -226,8 +226,8 @@ static void test_a_message_that_comes_twice_is_merged(void **state)
 {
 	struct fixture *f = *state;
 
-	/* ResourceSpans.resource: attributes are added up, the count is replaced, unknown is kept.
-	 */
+	/* ResourceSpans.resource: attributes are added up, the count is replaced, unknown is
+	 * kept. */
 	assert_encodes_to(decode(f, &otlp__resource_spans__descriptor,
 	                         SLICE_LITERAL("\x0a\x0a\x0a\x03\x0a\x01"
 	                                       "a\x10\x01\xa0\x06\x01"

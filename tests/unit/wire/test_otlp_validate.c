@@ -177,8 +177,8 @@ static void test_refuses_an_attribute_one_level_too_deep(void **state)
 
 static void test_data_points_of_a_replaced_member_do_not_count(void **state)
 {
-	/* Metric: gauge {1 point}, sum {2 points}, sum {1 point}: three points of the sum remain.
-	 */
+	/* Metric: gauge {1 point}, sum {2 points}, sum {1 point}: three points of the sum
+	 * remain. */
 	struct slice request = SLICE_LITERAL("\x0a\x14\x12\x12\x12\x10"
 	                                     "\x2a\x02\x0a\x00"
 	                                     "\x3a\x04\x0a\x00\x0a\x00"
