@@ -10,7 +10,8 @@ enum print_flag {
 	PRINT_DEFAULTS = 2, /* everything in effect, not only what was written */
 };
 
-/* In double quotes with JSON's escapes, which YAML reads too. */
+/* In double quotes as both YAML and JSON read it: JSON's escapes, and DEL escaped, which YAML does
+ * not allow. */
 void print_quoted(const char *text, struct buffer *out);
 
 /* A scalar as YAML reads it back as the same string, a dollar sign doubled. */

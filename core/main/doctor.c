@@ -2,6 +2,7 @@
  * receiver could not start here. */
 #include "bpf/host/doctor.h"
 
+#include "core/base/json_string.h"
 #include "core/main/arguments.h"
 #include "core/main/command.h"
 
@@ -14,20 +15,6 @@ struct report {
 	size_t n;
 	size_t by_status[DOCTOR_UNKNOWN + 1];
 };
-
-static void append_json_string(struct buffer *out, const char *text)
-{
-	buffer_append_byte(out, '"');
-	for (const char *p = text; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			buffer_printf(out, "\\%c", *p);
-		else if ((unsigned char)*p < 0x20)
-			buffer_printf(out, "\\u%04x", (unsigned)*p);
-		else
-			buffer_append_byte(out, (uint8_t)*p);
-	}
-	buffer_append_byte(out, '"');
-}
 
 static void add_json(struct report *r, const struct doctor_line *line)
 {
@@ -45,7 +32,7 @@ static void add_json(struct report *r, const struct doctor_line *line)
 	buffer_append_string(&r->out, r->n ? ",\n    {" : "\n    {");
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
 		buffer_printf(&r->out, "%s\"%s\": ", i ? ", " : "", members[i].key);
-		append_json_string(&r->out, members[i].value);
+		json_string_append(&r->out, slice_from_string(members[i].value));
 	}
 	buffer_append_byte(&r->out, '}');
 }
@@ -94,7 +81,7 @@ enum exit_code doctor_command(int argc, char **argv)
 		                   argv[argument_operands()]);
 	if (r.json) {
 		buffer_append_string(&r.out, "{\n  \"version\": ");
-		append_json_string(&r.out, weir_version);
+		json_string_append(&r.out, slice_from_string(weir_version));
 		buffer_append_string(&r.out, ",\n  \"checks\": [");
 	}
 	doctor_run(on_line, &r);

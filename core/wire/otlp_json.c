@@ -1,6 +1,6 @@
 #include "core/wire/otlp_json.h"
 
-#include "core/base/utf8.h"
+#include "core/base/json_string.h"
 #include "core/wire/otlp_fields.h"
 
 #include <float.h>
@@ -27,36 +27,6 @@ static enum bytes_form bytes_form(const char *field)
 		if (strcmp(field, true_bytes[i].name) == 0)
 			return true_bytes[i].form;
 	return FORM_STRING;
-}
-
-static void append_escaped(struct buffer *out, uint8_t c)
-{
-	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-
-	for (const char *s = short_forms; *s; s += 2)
-		if ((uint8_t)s[0] == c) {
-			buffer_append_byte(out, '\\');
-			buffer_append_byte(out, (uint8_t)s[1]);
-			return;
-		}
-	buffer_printf(out, "\\u%04x", c);
-}
-
-static void append_string(struct buffer *out, const uint8_t *p, size_t len)
-{
-	size_t plain = 0, at; /* plain: where the run not yet appended begins */
-
-	buffer_append_byte(out, '"');
-	for (at = 0; at < len; at++) {
-		if (p[at] >= 0x20 && p[at] != '"' && p[at] != '\\')
-			continue;
-		utf8_append(out, slice_of(p + plain, at - plain));
-		append_escaped(out, p[at]);
-		plain = at + 1;
-	}
-	if (plain < len)
-		utf8_append(out, slice_of(p + plain, len - plain));
-	buffer_append_byte(out, '"');
 }
 
 static void append_hex(struct buffer *out, const uint8_t *p, size_t len)
@@ -96,7 +66,7 @@ static void append_bytes(struct buffer *out, const char *field, const ProtobufCB
 {
 	switch (bytes_form(field)) {
 	case FORM_STRING:
-		append_string(out, b->data, b->len);
+		json_string_append(out, slice_of(b->data, b->len));
 		break;
 	case FORM_HEX:
 		append_hex(out, b->data, b->len);
@@ -163,7 +133,7 @@ static void append_value(struct buffer *out, const ProtobufCFieldDescriptor *fie
 		break;
 	case PROTOBUF_C_TYPE_STRING: {
 		struct slice s = slice_from_string(*(const char *const *)at);
-		append_string(out, s.data, s.len);
+		json_string_append(out, s);
 		break;
 	}
 	case PROTOBUF_C_TYPE_BYTES:
