@@ -16,6 +16,7 @@
 
 struct loop;
 struct metrics;
+struct health;
 struct component;
 
 enum component_kind { RECEIVER, PROCESSOR, EXPORTER, CONNECTOR, EXTENSION };
@@ -45,8 +46,13 @@ struct host {
 	struct loop *loop;
 	struct budget *budget;   /* the process's memory account */
 	struct metrics *metrics; /* core/self/metrics.h */
+	struct health *health;   /* core/self/health.h: how the pipelines are */
 	const struct log_sink *log;
 	const char *version; /* "0.1.0" */
+
+	/* The extension of that id, for instance an authenticator, from create() to destroy() of
+	 * every other component; NULL when service::extensions does not list it. */
+	struct component *(*extension)(const struct host *host, const char *id);
 
 	/* Tells a change of status; error may be NULL. FATAL_ERROR begins the shutdown of the
 	 * process. */
@@ -80,6 +86,36 @@ struct create_args {
 	struct consumer next[SIGNAL_COUNT]; /* receivers, processors, connectors */
 };
 
+/* A request's metadata as an authenticator sees it: HTTP headers, gRPC metadata. */
+struct request_metadata {
+	/* The first field of that name (lower case); false: none. */
+	bool (*get)(const struct request_metadata *m, const char *name, struct slice *ret);
+};
+
+enum { AUTH_HEADERS_MAX = 4 };
+struct auth_headers {
+	struct {
+		const char *name, *value; /* name in lower case; valid until the next call */
+	} items[AUTH_HEADERS_MAX];
+	size_t count;
+};
+
+/* What an extension that is an authenticator does for servers and for clients. */
+struct authenticator {
+	/* Whether a request may come in. On success *ret_identity is who it is (a user's name; never a
+	 * secret), valid during the call, or NULL. On failure the sentence is for the client and for
+	 * the log and tells no secret. Takes as long for a wrong secret as for a right one. NULL: not
+	 * for servers; also when this instance is not set up for it. */
+	int (*authenticate)(struct component *c, const struct request_metadata *m,
+	                    const char **ret_identity, struct error *error);
+	/* Headers for a request that goes out, as they are now. NULL: not for clients. */
+	int (*client_headers)(struct component *c, struct auth_headers *ret, struct error *error);
+	/* Whether this instance, as it is configured, can do the one or the other. */
+	bool (*serves)(const struct component *c, bool as_server);
+	/* The challenge of a 401: "Bearer", "Basic realm=..."; NULL: none. */
+	const char *(*challenge)(const struct component *c);
+};
+
 struct component_type {
 	const char *name;           /* "otlp" */
 	const char *const *aliases; /* other names users write, NULL-terminated; or NULL */
@@ -104,7 +140,8 @@ struct component_type {
 	 * the rest and counts it. Calls closed(arg) exactly once, maybe before it returns. */
 	void (*shutdown)(struct component *c, uint64_t deadline_ns, void (*closed)(void *arg),
 	                 void *arg);
-	void (*destroy)(struct component *c); /* takes NULL */
+	void (*destroy)(struct component *c);      /* takes NULL */
+	const struct authenticator *authenticator; /* of extensions; NULL: it is none */
 };
 
 /* The first member of every instance; create() fills it with component_init(). */

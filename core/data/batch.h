@@ -27,10 +27,18 @@ enum depth {
 	DEPTH_FULL,     /* .message decoded, strings still in the pinned buffer */
 };
 
+struct batch_metadata {
+	const char *name; /* lower case */
+	const char *value;
+};
+
 /* Where a batch came from. NULL members: not known. Owned by the batch's arena. */
 struct batch_origin {
-	const char *receiver; /* id of the receiver */
-	const char *peer;     /* address of the client, text */
+	const char *receiver;                  /* id of the receiver */
+	const char *peer;                      /* address of the client, text */
+	const char *identity;                  /* who the client is, as an authenticator says */
+	const struct batch_metadata *metadata; /* the request's, where include_metadata is on */
+	size_t n_metadata;
 };
 
 struct group {

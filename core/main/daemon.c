@@ -7,7 +7,7 @@
 #include "core/loop/timer.h"
 #include "core/loop/unix_signal.h"
 #include "core/main/command.h"
-#include "core/net/http_server.h"
+#include "core/net/http_pages.h"
 #include "core/self/process.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ struct daemon {
 	struct loop *loop;
 	struct metrics *metrics;
 	struct process_metrics *process;
-	struct http_server *server;
+	struct http_pages *server;
 	struct unix_signal *signals[3];
 	struct timer *late;
 
@@ -119,8 +119,8 @@ bool daemon_free(struct daemon *d)
 
 /* /metrics */
 
-static void on_request(void *arg, const struct http_request *request,
-                       struct http_response *response)
+static void on_request(void *arg, const struct page_request *request,
+                       struct page_response *response)
 {
 	struct daemon *d = arg;
 
@@ -155,7 +155,7 @@ static int listen_for_metrics(struct daemon *d, struct error *error)
 	         port);
 	r = endpoint_parse(text, &endpoint, error);
 	if (r == 0)
-		r = http_server_new(d->loop, &endpoint, on_request, d, &d->server, error);
+		r = http_pages_new(d->loop, &endpoint, on_request, d, &d->server, error);
 	if (r == 0) {
 		d->server_closed = false;
 		return 0;
@@ -189,7 +189,7 @@ static void on_graph_stopped(void *arg)
 	d->graph_stopped = true;
 	/* Last, so that figures can be read while the pipelines drain. */
 	if (d->server)
-		http_server_close(d->server, on_server_closed, d);
+		http_pages_close(d->server, on_server_closed, d);
 	maybe_stopped(d);
 }
 

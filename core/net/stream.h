@@ -1,4 +1,4 @@
-/* stream: a connection to a server, plain or under TLS, so that what is above need not know which.
+/* stream: a connection, plain or under TLS, so that what is above need not know which.
  *
  * The events are those of core/net/tcp.h; on_open comes when TLS is agreed upon as well. As there,
  * nothing handed to stream_write() is kept by reference, and stream_free() may be called at any
@@ -15,6 +15,21 @@ struct stream;
 int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tls_context *tls,
                    const char *alpn, const struct tcp_events *events, void *arg,
                    struct stream **ret, struct error *error);
+
+/* Takes over an accepted connection (also on failure), in place of tcp_serve(). A plain stream is open
+ * at once; under TLS on_open comes when it is agreed upon. alpn as for tls_session_accept(). -ENOMEM. */
+int stream_serve(struct tcp *t, struct tls_context *tls, const char *const *alpn,
+                 const struct tcp_events *events, void *arg, struct stream **ret,
+                 struct error *error);
+
+/* What was agreed upon: "h2"; "" without TLS. */
+const char *stream_alpn(const struct stream *s);
+
+/* Nothing is read while it is paused. */
+void stream_pause(struct stream *s, bool paused);
+
+/* As tcp_finish(). */
+void stream_finish(struct stream *s);
 
 /* False when the stream cannot go on: then free it, on_end does not follow. */
 bool stream_write(struct stream *s, const struct slice *pieces, size_t n);

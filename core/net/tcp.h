@@ -42,6 +42,9 @@ size_t tcp_unsent(const struct tcp *t);
 /* Ends this side once everything unsent has gone; reading goes on. */
 void tcp_finish(struct tcp *t);
 
+/* Nothing is read while it is paused, and an end of the connection not noticed. */
+void tcp_pause(struct tcp *t, bool paused);
+
 /* "127.0.0.1:4317", "[::1]:4317", "unix:/path"; "" when not connected. */
 const char *tcp_peer(const struct tcp *t);
 
@@ -60,6 +63,10 @@ int tcp_listen(struct loop *loop, const struct endpoint *endpoint,
 
 /* 0 for a Unix socket. */
 uint16_t tcp_listener_port(const struct tcp_listener *l);
+
+/* Connections that came when the process had no file descriptor left: they were closed at once, with
+ * one that is kept in reserve. */
+uint64_t tcp_listener_exhausted(const struct tcp_listener *l);
 
 /* Stops listening at once; takes NULL. */
 void tcp_listener_free(struct tcp_listener *l);

@@ -1,5 +1,5 @@
-/* tls: TLS for clients, on OpenSSL. Sans-I/O: ciphertext in, plain bytes out, and the other way
- * round.
+/* tls: TLS for clients and servers, on OpenSSL. Sans-I/O: ciphertext in, plain bytes out, and the
+ * other way round.
  *
  * A context holds certificates and rules and is shared by the connections of one component; a
  * session is one connection. The settings stay their owner's and outlive the context, which reads
@@ -16,8 +16,9 @@
 struct tls_settings {
 	const char *ca_file, *ca_pem;
 	const char *cert_file, *cert_pem, *key_file, *key_pem;
-	const char *server_name_override;
-	const char *min_version, *max_version;            /* "1.2" or "1.3" */
+	const char *server_name_override;      /* clients */
+	const char *client_ca_file;            /* servers: clients must show a certificate */
+	const char *min_version, *max_version; /* "1.2" or "1.3" */
 	const char *const *cipher_suites, *const *curves; /* IANA's and Go's names */
 	size_t n_cipher_suites, n_curves;
 	bool insecure_skip_verify, include_system_ca_certs_pool; /* the pool beside ca_file */
@@ -29,6 +30,9 @@ struct tls_context;
 /* Reads the files. Errors name the setting, the file, and what is wrong with it. */
 int tls_context_new(const struct tls_settings *settings, struct tls_context **ret,
                     struct error *error);
+/* For a server, whose certificate and key are required. */
+int tls_server_context_new(const struct tls_settings *settings, struct tls_context **ret,
+                           struct error *error);
 void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on */
 
 /* Whether the key lies in a file that every user of the machine may read. */
@@ -44,7 +48,15 @@ struct tls_session;
  * and port for messages. The peer must agree to speak alpn ("h2"). -ENOMEM. */
 int tls_session_new(struct tls_context *c, const char *host, const char *where, const char *alpn,
                     struct tls_session **ret, struct error *error);
+/* The server's side of a connection from peer. alpn are the protocols that can be spoken, best first,
+ * ended by NULL; a client that asks for none of them is refused, one that does not ask gets the last.
+ * -ENOMEM. */
+int tls_session_accept(struct tls_context *c, const char *peer, const char *const *alpn,
+                       struct tls_session **ret, struct error *error);
 void tls_session_free(struct tls_session *s); /* takes NULL */
+
+/* What was agreed upon, once the handshake is done: "h2". */
+const char *tls_session_alpn(const struct tls_session *s);
 
 /* Takes in ciphertext. -ENOMEM. */
 int tls_receive(struct tls_session *s, struct slice ciphertext);

@@ -1,6 +1,6 @@
 #include "tests/unit/net/net_test.h"
 
-#include "core/net/http_server.h"
+#include "core/net/http_pages.h"
 #include "core/net/tcp.h"
 
 #include <netinet/in.h>
@@ -30,7 +30,7 @@ static const struct tcp_events client_events = {.on_open = client_open,
                                                 .on_data = client_data,
                                                 .on_end = client_end};
 
-static void serve(void *arg, const struct http_request *request, struct http_response *response)
+static void serve(void *arg, const struct page_request *request, struct page_response *response)
 {
 	unsigned *calls = arg;
 
@@ -48,7 +48,7 @@ static void serve(void *arg, const struct http_request *request, struct http_res
 
 struct fixture {
 	struct net_test *net;
-	struct http_server *server;
+	struct http_pages *server;
 	unsigned calls;
 	bool closed;
 };
@@ -63,8 +63,8 @@ static void fixture_open_at(struct fixture *f, void **state, const char *text)
 	struct endpoint e = net_test_endpoint(text);
 
 	*f = (struct fixture){.net = *state};
-	assert_int_equal(http_server_new(f->net->loop, &e, serve, &f->calls, &f->server, NULL), 0);
-	assert_true(http_server_port(f->server) > 0);
+	assert_int_equal(http_pages_new(f->net->loop, &e, serve, &f->calls, &f->server, NULL), 0);
+	assert_true(http_pages_port(f->server) > 0);
 }
 
 static void fixture_open(struct fixture *f, void **state)
@@ -74,7 +74,7 @@ static void fixture_open(struct fixture *f, void **state)
 
 static void fixture_close(struct fixture *f)
 {
-	http_server_close(f->server, on_server_closed, &f->closed);
+	http_pages_close(f->server, on_server_closed, &f->closed);
 	net_test_wait(f->net, &f->closed);
 }
 
@@ -83,7 +83,7 @@ static void client_connect(struct fixture *f, struct client *c, const char *host
 	char text[64];
 	struct endpoint e;
 
-	snprintf(text, sizeof text, "%s:%u", host, http_server_port(f->server));
+	snprintf(text, sizeof text, "%s:%u", host, http_pages_port(f->server));
 	e = net_test_endpoint(text);
 	*c = (struct client){0};
 	assert_int_equal(tcp_connect(f->net->loop, &e, &client_events, c, &c->tcp, NULL), 0);
@@ -239,12 +239,12 @@ static void closes_the_newest_of_too_many_connections(void **state)
 
 static void fixture_open_impatient(struct fixture *f, void **state)
 {
-	static const struct http_limits limits = {.connections = 2,
+	static const struct page_limits limits = {.connections = 2,
 	                                          .patience_ns = 250 * NS_PER_MS,
 	                                          .lingering_ns = 250 * NS_PER_MS};
 
 	fixture_open(f, state);
-	http_server_limit(f->server, &limits);
+	http_pages_limit(f->server, &limits);
 }
 
 static void closes_on_a_head_that_comes_too_slowly(void **state)
@@ -295,7 +295,7 @@ static void closes_an_idle_connection_after_its_last_answer(void **state)
 static int connect_lazily(struct fixture *f)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
-	                         .sin_port = htons(http_server_port(f->server)),
+	                         .sin_port = htons(http_pages_port(f->server)),
 	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 4096;
 
@@ -389,16 +389,16 @@ static void answers_pipelined_requests_in_order_and_stops_at_close(void **state)
 static void names_the_address_that_is_in_use(void **state)
 {
 	struct fixture f;
-	struct http_server *second;
+	struct http_pages *second;
 	struct error error = ERROR_INIT;
 	char text[64], wanted[128];
 	struct endpoint e;
 
 	fixture_open(&f, state);
-	snprintf(text, sizeof text, "localhost:%u", http_server_port(f.server));
+	snprintf(text, sizeof text, "localhost:%u", http_pages_port(f.server));
 	snprintf(wanted, sizeof wanted, "listen on %s: address already in use", text);
 	e = net_test_endpoint(text);
-	assert_true(http_server_new(f.net->loop, &e, serve, NULL, &second, &error) < 0);
+	assert_true(http_pages_new(f.net->loop, &e, serve, NULL, &second, &error) < 0);
 	assert_non_null(strstr(error.message, wanted));
 	fixture_close(&f);
 }

@@ -2,7 +2,7 @@
  * Fails: not HTTP, a body, a head that is too long (answered, closed) · a head that is not complete
  * or a response that is not taken in time (closed) · too many connections at once (the newest are
  * closed unanswered: slow readers must not keep the rest of weir from being watched for long). */
-#include "core/net/http_server.h"
+#include "core/net/http_pages.h"
 
 #include "core/base/clock.h"
 #include "core/base/list.h"
@@ -13,13 +13,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct http_limits default_limits = {.connections = 64,
+static const struct page_limits default_limits = {.connections = 64,
                                                   .patience_ns = 30 * NS_PER_S,
                                                   .lingering_ns = 2 * NS_PER_S};
 
 struct connection {
 	struct list link;
-	struct http_server *server;
+	struct http_pages *server;
 	struct tcp *tcp;
 	struct h1 *h1;
 	struct timer *patience;
@@ -27,11 +27,11 @@ struct connection {
 	bool ended;     /* the peer asks nothing more, but may still read */
 };
 
-struct http_server {
+struct http_pages {
 	struct loop *loop;
-	http_handler handler;
+	page_handler handler;
 	void *arg;
-	struct http_limits limits;
+	struct page_limits limits;
 	struct tcp_listener *listener;
 	struct list connections;
 	unsigned open; /* connections whose memory is not yet free */
@@ -40,7 +40,7 @@ struct http_server {
 	void *closed_arg;
 };
 
-static void maybe_closed(struct http_server *s)
+static void maybe_closed(struct http_pages *s)
 {
 	void (*closed)(void *arg) = s->closed;
 	void *arg = s->closed_arg;
@@ -54,7 +54,7 @@ static void maybe_closed(struct http_server *s)
 static void on_freed(void *arg)
 {
 	struct connection *c = arg;
-	struct http_server *s = c->server;
+	struct http_pages *s = c->server;
 
 	h1_free(c->h1);
 	free(c);
@@ -83,7 +83,7 @@ static void wait_for_peer(struct connection *c)
 
 static void finish(struct connection *c)
 {
-	const struct http_limits *limits = &c->server->limits;
+	const struct page_limits *limits = &c->server->limits;
 
 	c->finishing = true;
 	tcp_finish(c->tcp);
@@ -92,7 +92,7 @@ static void finish(struct connection *c)
 }
 
 /* Sends head and body; false when the connection cannot go on. */
-static bool send_response(struct connection *c, struct http_response *response, bool is_head,
+static bool send_response(struct connection *c, struct page_response *response, bool is_head,
                           bool keep_alive)
 {
 	struct buffer head = BUFFER_INIT;
@@ -120,7 +120,7 @@ out:
 
 static bool send_status(struct connection *c, int status, bool is_head, bool keep_alive)
 {
-	struct http_response response = {.status = status, .content_type = "text/plain"};
+	struct page_response response = {.status = status, .content_type = "text/plain"};
 
 	buffer_printf(&response.body, "%d %s\n", status, h1_reason(status));
 	return send_response(c, &response, is_head, keep_alive);
@@ -129,8 +129,8 @@ static bool send_status(struct connection *c, int status, bool is_head, bool kee
 /* Answers the request that is complete; false when the connection cannot go on. */
 static bool answer(struct connection *c, struct h1_request request, bool keep_alive)
 {
-	struct http_request asked = {request.method, request.path, request.query};
-	struct http_response response = {.status = 200, .content_type = "text/plain"};
+	struct page_request asked = {request.method, request.path, request.query};
+	struct page_response response = {.status = 200, .content_type = "text/plain"};
 	bool is_head = slice_equal(request.method, SLICE_LITERAL("HEAD"));
 
 	if (!is_head && !slice_equal(request.method, SLICE_LITERAL("GET")))
@@ -202,7 +202,7 @@ static const struct tcp_events connection_events = {.on_data = on_data,
 
 static void on_accept(void *arg, struct tcp *tcp)
 {
-	struct http_server *s = arg;
+	struct http_pages *s = arg;
 	struct connection *c = s->open < s->limits.connections ? calloc(1, sizeof *c) : NULL;
 
 	if (!c) {
@@ -223,10 +223,10 @@ static void on_accept(void *arg, struct tcp *tcp)
 	wait_for_peer(c);
 }
 
-int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_handler handler,
-                    void *arg, struct http_server **ret, struct error *error)
+int http_pages_new(struct loop *loop, const struct endpoint *endpoint, page_handler handler,
+                   void *arg, struct http_pages **ret, struct error *error)
 {
-	struct http_server *s = calloc(1, sizeof *s);
+	struct http_pages *s = calloc(1, sizeof *s);
 	int r;
 
 	if (!s)
@@ -245,17 +245,17 @@ int http_server_new(struct loop *loop, const struct endpoint *endpoint, http_han
 	return 0;
 }
 
-void http_server_limit(struct http_server *s, const struct http_limits *limits)
+void http_pages_limit(struct http_pages *s, const struct page_limits *limits)
 {
 	s->limits = *limits;
 }
 
-uint16_t http_server_port(const struct http_server *s)
+uint16_t http_pages_port(const struct http_pages *s)
 {
 	return tcp_listener_port(s->listener);
 }
 
-void http_server_close(struct http_server *s, void (*closed)(void *arg), void *arg)
+void http_pages_close(struct http_pages *s, void (*closed)(void *arg), void *arg)
 {
 	struct connection *c, *following;
 
