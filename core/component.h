@@ -156,4 +156,10 @@ struct component {
 void component_init(struct component *c, const struct component_type *type,
                     const struct create_args *args);
 
+/* The extension of that id, whose type->authenticator is set and which, as it is configured, serves
+ * servers (as_server) or clients. For create(), of who has an `auth` block. NULL and an error that
+ * names the id: there is none, or it is for something else. */
+struct component *authenticator_find(const struct host *host, const char *id, bool as_server,
+                                     struct error *error);
+
 #endif

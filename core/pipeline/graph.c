@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void report(void *arg, struct metrics_sink *sink)
 {
@@ -23,6 +24,33 @@ static void report(void *arg, struct metrics_sink *sink)
 		edge_report(e, sink);
 }
 
+/* What components ask of their host. */
+
+static bool is_extension(const struct node *n)
+{
+	return n->plan->type->kind == EXTENSION;
+}
+
+static struct component *find_extension(const struct host *host, const char *id)
+{
+	struct graph *g = CONTAINER_OF(host, struct graph, host);
+	struct node *n;
+
+	LIST_FOR_EACH(n, &g->nodes, link)
+		if (is_extension(n) && strcmp(n->plan->id, id) == 0)
+			return n->instance;
+	return NULL;
+}
+
+static void on_report(const struct host *host, const struct component *c,
+                      enum component_status status, const struct error *error)
+{
+	struct graph *g = CONTAINER_OF(host, struct graph, host);
+
+	if (g->outer->report)
+		g->outer->report(g->outer, c, status, error);
+}
+
 struct graph *graph_new(const struct plan *plan, const struct host *host)
 {
 	struct graph *g = calloc(1, sizeof *g);
@@ -30,7 +58,10 @@ struct graph *graph_new(const struct plan *plan, const struct host *host)
 	if (!g)
 		return NULL;
 	g->plan = plan;
-	g->host = host;
+	g->outer = host;
+	g->host = *host;
+	g->host.extension = find_extension;
+	g->host.report = on_report;
 	g->log = (struct logger){.sink = host->log, .subject = ""};
 	arena_init(&g->arena, NULL);
 	list_init(&g->nodes);
@@ -62,11 +93,6 @@ int graph_start(struct graph *g, struct error *error)
 	g->started = true;
 	log_info(&g->log, "Everything is ready. Begin running and processing data.");
 	return 0;
-}
-
-static bool is_extension(const struct node *n)
-{
-	return n->plan->type->kind == EXTENSION;
 }
 
 /* The next node to shut down, or NULL while all that could be are busy closing. Sources stand last
@@ -127,7 +153,7 @@ static double queued_unanswered(struct metrics *m, const struct edge *e)
  * well when nobody waits for it any more. An item that both hold is the pipeline's. */
 static void count_losses(const struct graph *g, uint64_t *ret_pipelines, uint64_t *ret_exporters)
 {
-	struct metrics *m = g->host->metrics;
+	struct metrics *m = g->host.metrics;
 	uint64_t pipelines = 0;
 	double exporters = 0;
 	struct edge *e;
@@ -226,7 +252,7 @@ void graph_stop(struct graph *g, uint64_t deadline_ns, void (*stopped)(void *arg
 	LIST_FOR_EACH(n, &g->nodes, link)
 		g->n_open++;
 	/* Without the timer only a stage that does not keep its deadline holds up the rest. */
-	g->deadline_timer = timer_new(g->host->loop, on_deadline, g);
+	g->deadline_timer = timer_new(g->host.loop, on_deadline, g);
 	if (g->deadline_timer)
 		timer_start(g->deadline_timer, deadline_ns > now ? deadline_ns - now : 0, 0);
 	advance(g);
@@ -256,7 +282,7 @@ void graph_free(struct graph *g)
 	destroy_nodes(g, false);
 	destroy_nodes(g, true);
 	if (g->collector)
-		metrics_unregister(g->host->metrics, g->collector);
+		metrics_unregister(g->host.metrics, g->collector);
 	LIST_FOR_EACH_SAFE(e, next, &g->edges, link)
 		edge_fini(e);
 	arena_fini(&g->arena);

@@ -42,7 +42,7 @@ static int node_new(struct graph *g, const struct plan_component *c, enum signal
 {
 	struct create_args args = {.id = c->id,
 	                           .config = c->config,
-	                           .host = g->host,
+	                           .host = &g->host,
 	                           .signal = signal};
 	struct node *n = arena_alloc(&g->arena, sizeof *n);
 	int r;

@@ -36,7 +36,8 @@ struct built_pipeline {
 
 struct graph {
 	const struct plan *plan;
-	const struct host *host;
+	const struct host *outer; /* what the graph was given */
+	struct host host;         /* what its components are given: outer, but for the hooks */
 	struct logger log;
 	struct arena arena;
 	struct list nodes;
