@@ -187,6 +187,47 @@ int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tl
 	return 0;
 }
 
+int stream_serve(struct tcp *t, struct tls_context *tls, const char *const *alpn,
+                 const struct tcp_events *events, void *arg, struct stream **ret,
+                 struct error *error)
+{
+	struct stream *s = tls ? NULL : calloc(1, sizeof *s);
+
+	(void)alpn;
+	if (!s) {
+		tcp_free(t, NULL, NULL);
+		return tls ? error_set(error, -ENOTSUP, "TLS is not served yet")
+		           : error_no_memory(error);
+	}
+	s->tcp = t;
+	s->events = events;
+	s->arg = arg;
+	s->open = true;
+	tcp_serve(t, &stream_tcp_events, s);
+	*ret = s;
+	return 0;
+}
+
+const char *stream_alpn(const struct stream *s)
+{
+	(void)s;
+	return "";
+}
+
+void stream_pause(struct stream *s, bool paused)
+{
+	tcp_pause(s->tcp, paused);
+}
+
+void stream_finish(struct stream *s)
+{
+	if (s->tls && s->open && !s->ended) {
+		tls_finish(s->tls);
+		flush(s);
+	}
+	tcp_finish(s->tcp);
+}
+
 bool stream_write(struct stream *s, const struct slice *pieces, size_t n)
 {
 	if (s->ended || s->closing || !s->open)

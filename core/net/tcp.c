@@ -148,6 +148,16 @@ void tcp_serve(struct tcp *t, const struct tcp_events *events, void *arg)
 	t->arg = arg;
 }
 
+void tcp_pause(struct tcp *t, bool paused)
+{
+	if (t->ended || t->closing || !t->socket)
+		return;
+	if (paused)
+		uv_read_stop(&t->socket->uv.stream);
+	else /* cannot fail on an open stream that is read by nobody else */
+		uv_read_start(&t->socket->uv.stream, on_alloc, on_read);
+}
+
 const char *tcp_peer(const struct tcp *t)
 {
 	return t->socket ? t->socket->address : "";
