@@ -20,6 +20,8 @@ struct budget {
 /* Charges size bytes. False when that would exceed the limit; then nothing was charged. NULL always
  * grants. */
 bool budget_take(struct budget *b, size_t size);
+/* Whether budget_take() would grant so much now; a no counts as a refusal. */
+bool budget_admits(struct budget *b, size_t size);
 void budget_return(struct budget *b, size_t size);
 
 #endif

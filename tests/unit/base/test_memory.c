@@ -151,6 +151,51 @@ static void an_rcbuf_is_charged_until_its_last_reference_goes(void **state)
 	rcbuf_unref(NULL);
 }
 
+static void a_claim_is_charged_as_its_bytes_come(void **state)
+{
+	struct budget b = {.limit = 1000};
+	struct rcbuf *claim;
+
+	assert_null(rcbuf_claim(1000, &b)); /* beside the header that is too much */
+	assert_int_equal(b.refusals, 1);
+	assert_null(rcbuf_claim(SIZE_MAX, &b));
+	claim = rcbuf_claim(800, &b);
+	assert_non_null(claim);
+	assert_true(b.used < 100);
+	assert_int_equal(b.peak, b.used);
+	assert_true(rcbuf_charge(claim, 300));
+	assert_true(rcbuf_charge(claim, 200)); /* never less than before */
+	assert_true(b.used >= 300 && b.used < 400);
+	assert_true(budget_take(&b, 500));
+	assert_false(rcbuf_charge(claim, 800));
+	budget_return(&b, 500);
+	assert_true(rcbuf_charge(claim, 800));
+	rcbuf_unref(claim);
+	assert_int_equal(b.used, 0);
+}
+
+static void an_rcbuf_is_resized_with_its_charge(void **state)
+{
+	struct budget b = {.limit = 1000};
+	struct rcbuf *buf = rcbuf_new(100, &b), *moved;
+	size_t before = b.used;
+
+	memset(buf->data, 'x', 100);
+	assert_null(rcbuf_resize(buf, 2000));
+	assert_null(rcbuf_resize(buf, SIZE_MAX));
+	assert_int_equal(b.used, before);
+	moved = rcbuf_resize(buf, 300);
+	assert_non_null(moved);
+	assert_int_equal(b.used, before + 200);
+	moved = rcbuf_resize(moved, 50);
+	assert_non_null(moved);
+	assert_int_equal(moved->size, 50);
+	assert_int_equal(moved->data[49], 'x');
+	assert_int_equal(b.used, before - 50);
+	rcbuf_unref(moved);
+	assert_int_equal(b.used, 0);
+}
+
 static void a_buffer_grows_and_drops_from_the_front(void **state)
 {
 	struct buffer b = BUFFER_INIT;
@@ -224,6 +269,8 @@ int main(void)
 		cmocka_unit_test(a_large_request_leaves_the_room_of_the_chunk_in_use),
 		cmocka_unit_test(an_arena_copies_and_formats_text),
 		cmocka_unit_test(an_rcbuf_is_charged_until_its_last_reference_goes),
+		cmocka_unit_test(a_claim_is_charged_as_its_bytes_come),
+		cmocka_unit_test(an_rcbuf_is_resized_with_its_charge),
 		cmocka_unit_test(a_buffer_grows_and_drops_from_the_front),
 		cmocka_unit_test(a_buffer_prints_lines_longer_than_its_room),
 		cmocka_unit_test(a_failed_buffer_stays_failed_until_it_is_cleared),
