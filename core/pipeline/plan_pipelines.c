@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Where a reference of that kind may find its component. A connector stands as exporter in one
  * pipeline and as receiver in another. */
@@ -14,8 +15,10 @@ static size_t sections_of(enum component_kind kind, enum section ret[2])
 	return kind == RECEIVER || kind == EXPORTER ? 2 : 1;
 }
 
+/* before is put in front of the sentence. */
 static void refuse_dangling(struct planner *p, enum component_kind kind,
-                            const struct document_reference *reference, const char *path)
+                            const struct document_reference *reference, const char *path,
+                            const char *before)
 {
 	enum section in[2];
 	size_t n = sections_of(kind, in);
@@ -39,7 +42,7 @@ static void refuse_dangling(struct planner *p, enum component_kind kind,
 				suggestion_consider(&nearest, section->items[i].id);
 	}
 	diagnostics_error(p->diagnostics, reference->at, path,
-	                  "references %s \"%s\" which is not configured%s",
+	                  "%sreferences %s \"%s\" which is not configured%s", before,
 	                  component_kind_name(kind), reference->id,
 	                  *elsewhere ? elsewhere : suggestion_text(&nearest, text));
 }
@@ -73,7 +76,7 @@ static int resolve(struct planner *p, enum component_kind kind,
 		size_t before = 0;
 
 		if (!c) {
-			refuse_dangling(p, kind, reference, path);
+			refuse_dangling(p, kind, reference, path, "");
 			continue;
 		}
 		while (before < count && found[before] != c)
@@ -95,23 +98,48 @@ static int resolve(struct planner *p, enum component_kind kind,
 	return 0;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), n = strlen(end);
+
+	return len >= n && strcmp(text + len - n, end) == 0;
+}
+
+/* A component that an option refers to: it must be there, run, and be of use. */
+static void resolve_reference(struct planner *p, const struct walk_reference *w)
+{
+	const struct document_reference reference = {w->id, w->at};
+	const struct plan_component *c = planner_find(p, SECTION_EXTENSIONS, w->id);
+	bool authenticates = ends_with(w->path, "::authenticator");
+	char before[128] = "";
+
+	if (authenticates)
+		snprintf(before, sizeof before,
+		         "failed to resolve authenticator \"%.48s\": authenticator not found: ",
+		         w->id);
+	if (!c)
+		refuse_dangling(p, EXTENSION, &reference, w->path, before);
+	else if (!c->used)
+		diagnostics_error(p->diagnostics, w->at, w->path,
+		                  "%sreferences extension \"%s\" which is not listed in "
+		                  "service::extensions",
+		                  before, w->id);
+	else if (authenticates && c->type && !c->type->authenticator)
+		diagnostics_error(
+			p->diagnostics, w->at, w->path,
+			"failed to resolve authenticator \"%s\": the extension %s does not "
+			"authenticate anybody",
+			w->id, c->type->name);
+}
+
 int planner_resolve_extensions(struct planner *p)
 {
 	struct plan *plan = p->plan;
 	int r = resolve(p, EXTENSION, &p->document->extensions, "service::extensions",
 	                &plan->extensions, &plan->n_extensions);
 
-	for (const struct walk_reference *w = p->walk.references; w && r == 0; w = w->next) {
-		const struct document_reference reference = {w->id, w->at};
-		const struct plan_component *c = planner_find(p, SECTION_EXTENSIONS, w->id);
-		if (!c)
-			refuse_dangling(p, EXTENSION, &reference, w->path);
-		else if (!c->used)
-			diagnostics_error(p->diagnostics, w->at, w->path,
-			                  "references extension \"%s\" which is not listed in "
-			                  "service::extensions",
-			                  w->id);
-	}
+	for (const struct walk_reference *w = p->walk.references; w && r == 0; w = w->next)
+		resolve_reference(p, w);
 	return r;
 }
 

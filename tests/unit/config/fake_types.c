@@ -8,12 +8,17 @@ static const struct option tls_options[] = {
 
 /* --- receiver otlp --- */
 
+static const struct option auth_options[] = {OPTION_COMPONENT(struct fake_auth, authenticator,
+                                                              .doc = "Who says who may come in."),
+                                             OPTION_END};
 static const struct option grpc_options[] = {
 	OPTION_ENDPOINT(struct fake_grpc, endpoint, .text = "localhost:4317",
                         .doc = "Where to listen."),
 	OPTION_UINT(struct fake_grpc, max_recv_msg_size_mib, .text = "64", .min = 1, .max = 4095,
                     .doc = "Largest message."),
-	OPTION_OPTIONAL(struct fake_grpc, tls, tls_options, .doc = "TLS."), OPTION_END};
+	OPTION_OPTIONAL(struct fake_grpc, tls, tls_options, .doc = "TLS."),
+	OPTION_OPTIONAL(struct fake_grpc, auth, auth_options, .doc = "Authentication."),
+	OPTION_END};
 
 #define PROTOCOLS __typeof__(((struct fake_otlp_receiver *)0)->protocols)
 static const struct option protocols_options[] = {

@@ -15,6 +15,10 @@ struct fake_grpc {
 	struct endpoint endpoint;
 	uint64_t max_recv_msg_size_mib;
 	struct fake_tls tls;
+	struct fake_auth {
+		bool enabled;
+		const char *authenticator;
+	} auth;
 };
 
 struct fake_otlp_receiver {

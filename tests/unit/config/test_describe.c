@@ -185,6 +185,8 @@ static void prints_everything_in_effect_and_secrets_when_asked(void **state)
 	                                              "        max_recv_msg_size_mib: 64\n"
 	                                              "        tls:\n"
 	                                              "          enabled: false\n"
+	                                              "        auth:\n"
+	                                              "          enabled: false\n"
 	                                              "      http:\n"
 	                                              "        enabled: false\n"
 	                                              "exporters:\n"

@@ -34,6 +34,8 @@ static int create(const struct create_args *args, const struct component_type *t
 	i->signal = args->signal;
 	memcpy(i->next, args->next, sizeof i->next);
 	list_init(&i->held);
+	if (fake->looks_for)
+		fake->found = args->host->extension(args->host, fake->looks_for);
 	fake->instances++;
 	fake->last = i;
 	note(i, "create");

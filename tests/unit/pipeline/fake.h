@@ -15,11 +15,13 @@ struct fake {
 	uint64_t closes_late_ns; /* after shutdown() */
 	bool holds;              /* keeps batches until fake_answer() */
 	struct outcome answer;   /* at once, unless it holds */
+	const char *looks_for;   /* id of an extension that create() asks for */
 
 	/* what was seen */
 	struct journal *journal;
 	unsigned consumed, instances;
 	struct fake_instance *last; /* instance */
+	struct component *found;    /* what looks_for is */
 };
 
 struct held {

@@ -104,6 +104,23 @@ static void instances_are_made_as_the_collector_makes_them(void **state)
 	close_world(w);
 }
 
+static void components_find_the_extensions_that_were_listed(void **state)
+{
+	struct world *w = world_new();
+	struct fake *extension = world_add(w, &fake_extension, "ext/a");
+	struct fake *in = world_add(w, &fake_receiver, "in");
+	struct fake *out = world_add(w, &fake_exporter, "out");
+
+	world_extension(w, "ext/a");
+	world_pipeline(w, "traces", SIGNAL_TRACES, "in", "", "out");
+	in->looks_for = "ext/a";
+	out->looks_for = "out"; /* no extension */
+	open_and_start(w);
+	assert_ptr_equal(in->found, &extension->last->component);
+	assert_null(out->found);
+	close_world(w);
+}
+
 static void a_batch_goes_to_every_pipeline_and_exporter_once(void **state)
 {
 	struct world *w = world_new();
@@ -381,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starts_sinks_first_and_stops_sources_first),
 		cmocka_unit_test(instances_are_made_as_the_collector_makes_them),
+		cmocka_unit_test(components_find_the_extensions_that_were_listed),
 		cmocka_unit_test(a_batch_goes_to_every_pipeline_and_exporter_once),
 		cmocka_unit_test(a_refusal_reaches_the_source_and_is_counted_as_refused),
 		cmocka_unit_test(a_failed_start_names_the_component_and_takes_everything_down),
