@@ -4,6 +4,7 @@
  * (grpc_call_fail). */
 #include "core/net/grpc_internal.h"
 
+#include "core/base/base64.h"
 #include "core/base/clock.h"
 
 #include <errno.h>
@@ -128,7 +129,7 @@ static void on_details(struct grpc_answer *a, struct slice value)
 	uint8_t details[GRPC_DETAILS_BYTES];
 	size_t len;
 
-	if (grpc_binary_decode(value, details, sizeof details, &len))
+	if (base64_decode(value, details, sizeof details, &len))
 		a->retry = grpc_retry_info_decode(slice_of(details, len));
 }
 

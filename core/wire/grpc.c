@@ -1,5 +1,6 @@
 #include "core/wire/grpc.h"
 
+#include "core/base/utf8.h"
 #include "core/wire/cursor.h"
 
 #include <inttypes.h>
@@ -145,17 +146,18 @@ bool grpc_reader_is_between(const struct grpc_reader *r)
 	return !r->inside && r->have == 0;
 }
 
+static const struct {
+	uint64_t ns;
+	char letter;
+} units[] = {{1, 'n'},
+             {1000, 'u'},
+             {1000000, 'm'},
+             {1000000000, 'S'},
+             {UINT64_C(60000000000), 'M'},
+             {UINT64_C(3600000000000), 'H'}};
+
 void grpc_timeout_format(uint64_t ns, char ret[GRPC_TIMEOUT_TEXT])
 {
-	static const struct {
-		uint64_t ns;
-		char letter;
-	} units[] = {{1, 'n'},
-	             {1000, 'u'},
-	             {1000000, 'm'},
-	             {1000000000, 'S'},
-	             {UINT64_C(60000000000), 'M'},
-	             {UINT64_C(3600000000000), 'H'}};
 	enum { MOST = 99999999 };
 	uint64_t value = 0;
 	size_t i;
@@ -167,6 +169,28 @@ void grpc_timeout_format(uint64_t ns, char ret[GRPC_TIMEOUT_TEXT])
 	}
 	/* The largest uint64_t is 5.2 million hours, so some unit fits. */
 	snprintf(ret, GRPC_TIMEOUT_TEXT, "%u%c", (unsigned)(value ? value : 1), units[i].letter);
+}
+
+bool grpc_timeout_parse(struct slice value, uint64_t *ret_ns)
+{
+	enum { DIGITS = 8 };
+	uint64_t amount = 0;
+
+	if (value.len < 2 || value.len > DIGITS + 1)
+		return false;
+	for (size_t i = 0; i + 1 < value.len; i++) {
+		if (value.data[i] < '0' || value.data[i] > '9')
+			return false;
+		amount = amount * 10 + (value.data[i] - '0');
+	}
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (value.data[value.len - 1] == (uint8_t)units[i].letter) {
+			/* Eight digits of hours, the most there can be, are 3.6e20 ns. */
+			*ret_ns =
+				amount > INT64_MAX / units[i].ns ? INT64_MAX : amount * units[i].ns;
+			return true;
+		}
+	return false;
 }
 
 static int hex_digit(uint8_t c)
@@ -195,43 +219,33 @@ void grpc_message_decode(struct slice value, char *ret, size_t size)
 	ret[len] = '\0';
 }
 
-static int base64_digit(uint8_t c)
+size_t grpc_message_encode(struct slice text, char *ret, size_t size)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-bool grpc_binary_decode(struct slice value, uint8_t *ret, size_t size, size_t *ret_len)
-{
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
+	static const char hex[] = "0123456789ABCDEF";
 	size_t len = 0;
 
-	for (unsigned padding = 0; padding < 2 && value.len && value.data[value.len - 1] == '=';
-	     padding++)
-		value.len--;
-	if (value.len % 4 == 1)
-		return false;
-	for (size_t i = 0; i < value.len; i++) {
-		int digit = base64_digit(value.data[i]);
-		if (digit < 0)
-			return false;
-		bits = (bits << 6 | (uint32_t)digit) & 0xffff;
-		n_bits += 6;
-		if (n_bits < 8)
-			continue;
-		n_bits -= 8;
-		if (len == size)
-			return false;
-		ret[len++] = (uint8_t)(bits >> n_bits);
+	for (size_t at = 0; at < text.len;) {
+		const uint8_t *p = text.data + at;
+		size_t n = utf8_character(p, text.len - at);
+		bool plain = n == 1 && *p >= 0x20 && *p <= 0x7e && *p != '%';
+
+		at += n ? n : 1;
+		if (n == 0) {
+			p = (const uint8_t *)UTF8_REPLACEMENT;
+			n = sizeof UTF8_REPLACEMENT - 1;
+		}
+		if (size - len <= (plain ? 1 : 3 * n))
+			break;
+		if (plain)
+			ret[len++] = (char)*p;
+		for (size_t i = 0; i < n && !plain; i++) {
+			ret[len++] = '%';
+			ret[len++] = hex[p[i] >> 4];
+			ret[len++] = hex[p[i] & 15];
+		}
 	}
-	*ret_len = len;
-	return true;
+	ret[len] = '\0';
+	return len;
 }
 
 /* The varint body of a field as a number that is not negative; 0 for what is. */

@@ -81,13 +81,16 @@ enum { GRPC_TIMEOUT_TEXT = 10 };
 /* The grpc-timeout value for ns, rounded up to what eight digits can say; 1n for 0. */
 void grpc_timeout_format(uint64_t ns, char ret[GRPC_TIMEOUT_TEXT]);
 
+/* A grpc-timeout value: one to eight digits and a unit. False when it is none. */
+bool grpc_timeout_parse(struct slice value, uint64_t *ret_ns);
+
 /* A grpc-message: percent-decoded, NUL-terminated, cut to size. What is not printable becomes '?'
  * and broken escapes stay as they are: it is a stranger's text that goes into logs. */
 void grpc_message_decode(struct slice value, char *ret, size_t size);
 
-/* Base64 of a -bin header, padded or not. Returns false when it is not base64 or more than size
- * bytes. */
-bool grpc_binary_decode(struct slice value, uint8_t *ret, size_t size, size_t *ret_len);
+/* text as a grpc-message: percent-encoded, NUL-terminated, cut between two characters when size
+ * (at least 1) is not enough for all of it; what is not UTF-8 becomes U+FFFD. Returns its length. */
+size_t grpc_message_encode(struct slice text, char *ret, size_t size);
 
 /* What a decoded grpc-status-details-bin (google.rpc.Status) says about trying again. */
 struct grpc_retry_info {

@@ -1,5 +1,6 @@
 /* What a server may send: HTTP/2 bytes into a client session that has requests in flight, in pieces of a size
  * that the first byte chooses; header values and message frames are read as the gRPC client reads them. */
+#include "core/base/base64.h"
 #include "core/net/h2.h"
 #include "core/wire/grpc.h"
 
@@ -55,7 +56,7 @@ static void read_values(struct slice value)
 
 	grpc_message_decode(value, text, sizeof text);
 	grpc_status_parse(value);
-	if (grpc_binary_decode(value, binary, sizeof binary, &len))
+	if (base64_decode(value, binary, sizeof binary, &len))
 		grpc_retry_info_decode(slice_of(binary, len));
 }
 

@@ -114,6 +114,59 @@ static void decodes_messages_leniently(void **state)
 	assert_string_equal(text, "longer than six");
 }
 
+static void parses_timeouts_strictly(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} good[] = {{"1n", 1},
+	            {"0S", 0},
+	            {"10S", 10000000000},
+	            {"250m", 250000000},
+	            {"5u", 5000},
+	            {"2M", UINT64_C(120000000000)},
+	            {"1H", UINT64_C(3600000000000)},
+	            {"99999999n", 99999999},
+	            {"99999999H", INT64_MAX}};
+	static const char *const bad[] = {"",    "1",   "S",   "10s",  "-1S",       "+1S",
+	                                  "1 S", "1SS", "1S ", "0x1S", "100000000n"};
+	uint64_t ns;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_true(grpc_timeout_parse(slice_from_string(good[i].text), &ns));
+		assert_true(ns == good[i].ns);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(grpc_timeout_parse(slice_from_string(bad[i]), &ns));
+}
+
+static void encodes_messages_so_that_they_decode_to_the_same(void **state)
+{
+	char encoded[200], decoded[64];
+	const char *text = "50% of \"été\", ~ 日本";
+
+	assert_int_equal(grpc_message_encode(slice_from_string(text), encoded, sizeof encoded),
+	                 strlen(encoded));
+	assert_string_equal(encoded, "50%25 of \"%C3%A9t%C3%A9\", ~ %E6%97%A5%E6%9C%AC");
+	grpc_message_decode(slice_from_string(encoded), decoded, sizeof decoded);
+	assert_string_equal(decoded, text);
+	grpc_message_encode(SLICE_LITERAL("a\n\x7f\xff."), encoded, sizeof encoded);
+	assert_string_equal(encoded, "a%0A%7F%EF%BF%BD.");
+}
+
+static void cuts_messages_between_characters(void **state)
+{
+	char encoded[24];
+
+	for (size_t size = 1; size <= sizeof encoded; size++) {
+		size_t len = grpc_message_encode(SLICE_LITERAL("aé日b"), encoded, size);
+
+		assert_true(len < size && strlen(encoded) == len);
+		assert_true(len == 0 || len == 1 || len == 7 || len == 16 || len == 17);
+	}
+	assert_string_equal(encoded, "a%C3%A9%E6%97%A5b");
+}
+
 static void parses_statuses(void **state)
 {
 	assert_int_equal(grpc_status_parse(SLICE_LITERAL("0")), GRPC_OK);
@@ -141,25 +194,6 @@ static void knows_what_may_be_sent_again(void **state)
 		                 retryable[s]);
 	assert_true(grpc_status_is_retryable(GRPC_RESOURCE_EXHAUSTED, true));
 	assert_false(grpc_status_is_retryable(GRPC_INVALID_ARGUMENT, true));
-}
-
-static void decodes_base64_with_and_without_padding(void **state)
-{
-	uint8_t out[8];
-	size_t len;
-
-	assert_true(grpc_binary_decode(SLICE_LITERAL("aGk="), out, sizeof out, &len));
-	assert_int_equal(len, 2);
-	assert_memory_equal(out, "hi", 2);
-	assert_true(grpc_binary_decode(SLICE_LITERAL("aGk"), out, sizeof out, &len));
-	assert_int_equal(len, 2);
-	assert_true(grpc_binary_decode(SLICE_LITERAL("+/+/"), out, sizeof out, &len));
-	assert_memory_equal(out, "\xfb\xff\xbf", 3);
-	assert_true(grpc_binary_decode(SLICE_LITERAL(""), out, sizeof out, &len));
-	assert_int_equal(len, 0);
-	assert_false(grpc_binary_decode(SLICE_LITERAL("a"), out, sizeof out, &len));
-	assert_false(grpc_binary_decode(SLICE_LITERAL("a*bc"), out, sizeof out, &len));
-	assert_false(grpc_binary_decode(SLICE_LITERAL("AAAAAAAAAAAA"), out, sizeof out, &len));
 }
 
 static void finds_the_retry_info(void **state)
@@ -201,7 +235,9 @@ int main(void)
 		cmocka_unit_test(decodes_messages_leniently),
 		cmocka_unit_test(parses_statuses),
 		cmocka_unit_test(knows_what_may_be_sent_again),
-		cmocka_unit_test(decodes_base64_with_and_without_padding),
+		cmocka_unit_test(parses_timeouts_strictly),
+		cmocka_unit_test(encodes_messages_so_that_they_decode_to_the_same),
+		cmocka_unit_test(cuts_messages_between_characters),
 		cmocka_unit_test(finds_the_retry_info),
 		cmocka_unit_test(cuts_a_delay_of_ages_to_what_can_be_added_up),
 	};
