@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/signal.h"
+#include "core/base/status.h"
 #include "core/data/batch.h"
 #include "core/data/outcome.h"
 
@@ -29,16 +30,6 @@ enum component_caps {
 	CAP_SHARED = 2,  /* one instance for all signals of an id; otherwise one per (id, signal), a
 	                    processor one per  (pipeline, id) */
 	CAP_BPF = 4,     /* needs rights to load eBPF programs */
-};
-
-enum component_status {
-	STATUS_STARTING,
-	STATUS_OK,
-	STATUS_RECOVERABLE_ERROR, /* works again by itself when the cause goes */
-	STATUS_PERMANENT_ERROR,   /* needs somebody to change something; the rest goes on */
-	STATUS_FATAL_ERROR,       /* the process ends */
-	STATUS_STOPPING,
-	STATUS_STOPPED,
 };
 
 /* What a component may ask of its surroundings. Outlives every component. */

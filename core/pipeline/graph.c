@@ -22,6 +22,7 @@ static void report(void *arg, struct metrics_sink *sink)
 
 	LIST_FOR_EACH(e, &g->edges, link)
 		edge_report(e, sink);
+	health_collect(g->health, sink);
 }
 
 /* What components ask of their host. */
@@ -46,7 +47,11 @@ static void on_report(const struct host *host, const struct component *c,
                       enum component_status status, const struct error *error)
 {
 	struct graph *g = CONTAINER_OF(host, struct graph, host);
+	struct node *n;
 
+	LIST_FOR_EACH(n, &g->nodes, link)
+		if (n->instance == c)
+			health_report(n->health, status, error);
 	if (g->outer->report)
 		g->outer->report(g->outer, c, status, error);
 }
@@ -58,10 +63,16 @@ struct graph *graph_new(const struct plan *plan, const struct host *host)
 	if (!g)
 		return NULL;
 	g->plan = plan;
+	g->health = health_new(host->budget);
+	if (!g->health) {
+		free(g);
+		return NULL;
+	}
 	g->outer = host;
 	g->host = *host;
 	g->host.extension = find_extension;
 	g->host.report = on_report;
+	g->host.health = g->health;
 	g->log = (struct logger){.sink = host->log, .subject = ""};
 	arena_init(&g->arena, NULL);
 	list_init(&g->nodes);
@@ -69,6 +80,7 @@ struct graph *graph_new(const struct plan *plan, const struct host *host)
 	if (host->metrics) {
 		g->collector = metrics_register(host->metrics, report, g);
 		if (!g->collector) {
+			health_free(g->health);
 			free(g);
 			return NULL;
 		}
@@ -83,14 +95,18 @@ int graph_start(struct graph *g, struct error *error)
 	LIST_FOR_EACH(n, &g->nodes, link) {
 		const struct component_type *type = n->plan->type;
 
-		if (!type->start || type->start(n->instance, error) == 0)
+		if (!type->start || type->start(n->instance, error) == 0) {
+			if (n->health->status == STATUS_STARTING) /* it says nothing worse */
+				health_report(n->health, STATUS_OK, NULL);
 			continue;
+		}
 		error_wrap(error, "failed to start \"%s\" %s", n->plan->id,
 		           component_kind_name(type->kind));
 		return error_wrap(error, type->kind == EXTENSION ? "failed to start extensions"
 		                                                 : "cannot start pipelines");
 	}
 	g->started = true;
+	health_run(g->health);
 	log_info(&g->log, "Everything is ready. Begin running and processing data.");
 	return 0;
 }
@@ -129,6 +145,7 @@ static void on_closed(void *arg)
 
 	assert(n->shutting_down && !n->closed);
 	n->closed = true;
+	health_report(n->health, STATUS_STOPPED, NULL);
 	g->n_open--;
 	for (struct node_link *l = n->downstream; l; l = l->next)
 		l->to->upstream_open--;
@@ -224,6 +241,7 @@ static void advance(struct graph *g)
 	g->advancing = true;
 	while ((n = next_to_shut_down(g))) {
 		n->shutting_down = true;
+		health_report(n->health, STATUS_STOPPING, NULL);
 		n->plan->type->shutdown(n->instance, g->deadline_ns, on_closed, n);
 	}
 	g->advancing = false;
@@ -246,6 +264,7 @@ void graph_stop(struct graph *g, uint64_t deadline_ns, void (*stopped)(void *arg
 
 	assert(!g->stopping);
 	g->stopping = true;
+	health_stop(g->health);
 	g->deadline_ns = deadline_ns;
 	g->stopped = stopped;
 	g->stopped_arg = arg;
@@ -285,6 +304,7 @@ void graph_free(struct graph *g)
 		metrics_unregister(g->host.metrics, g->collector);
 	LIST_FOR_EACH_SAFE(e, next, &g->edges, link)
 		edge_fini(e);
+	health_free(g->health);
 	arena_fini(&g->arena);
 	free(g);
 }

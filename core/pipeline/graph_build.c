@@ -47,7 +47,9 @@ static int node_new(struct graph *g, const struct plan_component *c, enum signal
 	struct node *n = arena_alloc(&g->arena, sizeof *n);
 	int r;
 
-	if (!n)
+	if (n)
+		n->health = health_add_part(g->health, component_kind_name(c->type->kind), c->id);
+	if (!n || !n->health)
 		return error_no_memory(error);
 	if (next)
 		memcpy(args.next, next, sizeof args.next);
@@ -135,6 +137,8 @@ static int link_source(struct graph *g, struct node *source,
 		for (size_t k = 0; k < p->n_first; k++)
 			if (!node_link_to(source, p->first[k]))
 				return error_no_memory(error);
+		if (!health_add_seat(g->health, p->health, source->health))
+			return error_no_memory(error);
 	}
 	return 0;
 }
@@ -231,7 +235,8 @@ static int build_exporters(struct graph *g, struct built_pipeline *p, struct err
 		role.to = n->instance;
 		branches[i].writes = (c->type->caps & CAP_MUTATES) != 0;
 		branches[i].to = count(g, plan->signal, &role, (struct consumer){node_consume, n});
-		if (!consumer_is_set(branches[i].to))
+		if (!consumer_is_set(branches[i].to) ||
+		    !health_add_seat(g->health, p->health, n->health))
 			return error_no_memory(error);
 		p->writes = p->writes && branches[i].writes;
 		p->first[p->n_first++] = n;
@@ -264,7 +269,9 @@ static int build_processor(struct graph *g, struct built_pipeline *p, size_t i, 
 	p->writes = p->writes || (c->type->caps & CAP_MUTATES);
 	in.to = n->instance;
 	p->head = count(g, signal, &in, (struct consumer){node_consume, n});
-	return consumer_is_set(p->head) ? 0 : error_no_memory(error);
+	if (!consumer_is_set(p->head) || !health_add_seat(g->health, p->health, n->health))
+		return error_no_memory(error);
+	return 0;
 }
 
 static int build_pipeline(struct graph *g, struct built_pipeline *p, struct error *error)
@@ -285,13 +292,24 @@ static int build_pipeline(struct graph *g, struct built_pipeline *p, struct erro
 	return consumer_is_set(p->head) ? 0 : error_no_memory(error);
 }
 
-static int build_extensions(struct graph *g, struct error *error)
+static int build_extension(struct graph *g, const struct plan_component *c, struct error *error)
 {
 	struct node *n;
+	int r = node_new(g, c, SIGNAL_TRACES, NULL, &n, error);
+
+	if (r < 0)
+		return r;
+	return health_add_seat(g->health, &g->health->extensions, n->health)
+	               ? 0
+	               : error_no_memory(error);
+}
+
+static int build_extensions(struct graph *g, struct error *error)
+{
 	int r = 0;
 
 	for (size_t i = 0; i < g->plan->n_extensions && r == 0; i++)
-		r = node_new(g, g->plan->extensions[i], SIGNAL_TRACES, NULL, &n, error);
+		r = build_extension(g, g->plan->extensions[i], error);
 	return r < 0 ? error_wrap(error, "failed to build extensions") : 0;
 }
 
@@ -305,8 +323,12 @@ int graph_build(struct graph *g, struct error *error)
 	g->pipelines = arena_alloc_array(&g->arena, plan->n_pipelines, sizeof *g->pipelines);
 	if (!g->pipelines)
 		return error_no_memory(error);
-	for (size_t i = 0; i < plan->n_pipelines; i++)
+	for (size_t i = 0; i < plan->n_pipelines; i++) {
 		g->pipelines[i].plan = &plan->pipelines[i];
+		g->pipelines[i].health = health_add_pipeline(g->health, plan->pipelines[i].id);
+		if (!g->pipelines[i].health)
+			return error_no_memory(error);
+	}
 	for (size_t i = 0; i < plan->n_pipelines && r == 0; i++)
 		r = build_pipeline(g, &g->pipelines[i], error);
 	for (size_t i = 0; i < plan->n_components && r == 0; i++)

@@ -4,6 +4,7 @@
 
 #include "core/pipeline/edge.h"
 #include "core/pipeline/graph.h"
+#include "core/self/health.h"
 
 struct timer;
 
@@ -13,6 +14,7 @@ struct node {
 	struct graph *graph;
 	const struct plan_component *plan;
 	struct component *instance;
+	struct health_part *health;
 	enum signal signal; /* the first wired one with CAP_SHARED */
 	bool shutting_down, closed;
 	unsigned upstream_open; /* links into it from nodes that have not closed */
@@ -29,6 +31,7 @@ struct built_pipeline {
 	const struct plan_pipeline *plan;
 	enum { NOT_BUILT, BUILDING, BUILT } state;
 	struct consumer head;
+	struct health_pipeline *health;
 	bool writes;         /* something in it may write to the batches it is given */
 	struct node **first; /* the nodes that get them: a processor, or the exporters */
 	size_t n_first;
@@ -44,6 +47,7 @@ struct graph {
 	struct list edges;
 	struct built_pipeline *pipelines; /* as many as the plan has */
 	struct metrics_collector *collector;
+	struct health *health;
 
 	bool started, stopping, advancing, forced;
 	size_t n_open; /* nodes that have not closed */

@@ -1,3 +1,4 @@
+#include "core/self/health.h"
 #include "tests/unit/export/make_batch.h"
 #include "tests/unit/pipeline/fake.h"
 
@@ -119,6 +120,50 @@ static void components_find_the_extensions_that_were_listed(void **state)
 	assert_ptr_equal(in->found, &extension->last->component);
 	assert_null(out->found);
 	close_world(w);
+}
+
+static enum component_status status_of(const struct health *h, const char *pipeline,
+                                       const char *kind)
+{
+	const struct health_pipeline *p = health_find(h, slice_from_string(pipeline));
+
+	assert_non_null(p);
+	for (const struct health_seat *s = p->seats; s; s = s->next)
+		if (strcmp(s->part->kind, kind) == 0)
+			return s->part->status;
+	fail_msg("no %s in %s", kind, pipeline);
+	return STATUS_STOPPED;
+}
+
+static void the_health_of_every_pipeline_is_known(void **state)
+{
+	struct world *w = world_new();
+	struct fake *in = world_add(w, &fake_shared_receiver, "in");
+	const struct health *h;
+	const struct component *c;
+
+	world_add(w, &fake_processor, "p");
+	world_add(w, &fake_connector, "between");
+	world_add(w, &fake_exporter, "out")->closes_late_ns = 5 * NS_PER_MS;
+	world_pipeline(w, "traces", SIGNAL_TRACES, "in", "p", "between");
+	world_pipeline(w, "logs", SIGNAL_LOGS, "in between", "", "out");
+	open_and_start(w);
+	c = &in->last->component;
+	h = c->host->health;
+	assert_true(h->running);
+	assert_int_equal(status_of(h, "traces", "receiver"), STATUS_OK);
+	assert_int_equal(status_of(h, "traces", "processor"), STATUS_OK);
+	assert_int_equal(status_of(h, "traces", "connector"), STATUS_OK);
+	assert_int_equal(status_of(h, "logs", "connector"), STATUS_OK);
+	assert_int_equal(status_of(h, "logs", "exporter"), STATUS_OK);
+	c->host->report(c->host, c, STATUS_RECOVERABLE_ERROR, NULL);
+	assert_int_equal(status_of(h, "traces", "receiver"), STATUS_RECOVERABLE_ERROR);
+	assert_int_equal(status_of(h, "logs", "receiver"), STATUS_RECOVERABLE_ERROR);
+	world_stop(w, 5 * NS_PER_S);
+	assert_int_equal(status_of(h, "traces", "receiver"), STATUS_STOPPED);
+	assert_int_equal(status_of(h, "logs", "exporter"), STATUS_STOPPING);
+	world_wait_stopped(w);
+	world_free(w);
 }
 
 static void a_batch_goes_to_every_pipeline_and_exporter_once(void **state)
@@ -399,6 +444,7 @@ int main(void)
 		cmocka_unit_test(starts_sinks_first_and_stops_sources_first),
 		cmocka_unit_test(instances_are_made_as_the_collector_makes_them),
 		cmocka_unit_test(components_find_the_extensions_that_were_listed),
+		cmocka_unit_test(the_health_of_every_pipeline_is_known),
 		cmocka_unit_test(a_batch_goes_to_every_pipeline_and_exporter_once),
 		cmocka_unit_test(a_refusal_reaches_the_source_and_is_counted_as_refused),
 		cmocka_unit_test(a_failed_start_names_the_component_and_takes_everything_down),
