@@ -30,6 +30,7 @@ enum component_caps {
 	CAP_SHARED = 2,  /* one instance for all signals of an id; otherwise one per (id, signal), a
 	                    processor one per  (pipeline, id) */
 	CAP_BPF = 4,     /* needs rights to load eBPF programs */
+	CAP_SAME_SIGNAL = 8, /* a connector whose output is of the signal that came in */
 };
 
 /* What a component may ask of its surroundings. Outlives every component. */

@@ -195,8 +195,9 @@ static bool contains(struct plan_component *const *list, size_t count,
 	return false;
 }
 
-/* A connector needs both its ends, or what goes in never comes out. */
-static void check_connector(struct planner *p, const struct document_component *d)
+/* A connector needs both its ends, or what goes in never comes out. Looks at the pipelines of these
+ * signals. */
+static void check_ends(struct planner *p, const struct document_component *d, unsigned signals)
 {
 	const struct plan_component *c = planner_find(p, SECTION_CONNECTORS, d->id);
 	struct buffer into = BUFFER_INIT, out_of = BUFFER_INIT;
@@ -204,6 +205,8 @@ static void check_connector(struct planner *p, const struct document_component *
 
 	for (size_t i = 0; i < p->plan->n_pipelines; i++) {
 		const struct plan_pipeline *pipeline = &p->plan->pipelines[i];
+		if (!(signals & SIGNAL_BIT(pipeline->signal)))
+			continue;
 		if (contains(pipeline->exporters, pipeline->n_exporters, c))
 			buffer_printf(&into, "%s%s", into.len ? " " : "", pipeline->id);
 		if (contains(pipeline->receivers, pipeline->n_receivers, c))
@@ -223,6 +226,18 @@ static void check_connector(struct planner *p, const struct document_component *
 		                  d->id, receiver_in);
 	buffer_fini(&into);
 	buffer_fini(&out_of);
+}
+
+static void check_connector(struct planner *p, const struct document_component *d)
+{
+	const struct plan_component *c = planner_find(p, SECTION_CONNECTORS, d->id);
+
+	if (!c->type || !(c->type->caps & CAP_SAME_SIGNAL)) {
+		check_ends(p, d, SIGNAL_ALL);
+		return;
+	}
+	for (int s = 0; s < SIGNAL_COUNT; s++)
+		check_ends(p, d, SIGNAL_BIT(s));
 }
 
 /* Depth-first search for pipelines that feed themselves through connectors. */

@@ -157,7 +157,8 @@ static const struct component_type loadbalancing = {
 
 static const struct component_type forward = {.name = "forward",
                                               .kind = CONNECTOR,
-                                              .signals = SIGNAL_ALL};
+                                              .signals = SIGNAL_ALL,
+                                              .caps = CAP_SAME_SIGNAL};
 
 struct storage_config {
 	const char *directory;
