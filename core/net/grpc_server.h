@@ -9,8 +9,11 @@
  * the call does not exist any more.
  * Fails, answered here: not POST or not gRPC's content-type (415) · a message longer than limit
  * (RESOURCE_EXHAUSTED, final) · a coding nobody here knows (UNIMPLEMENTED, with grpc-accept-encoding) ·
- * no message, or more than one (INTERNAL/UNIMPLEMENTED as grpc does) · a message cut short (INTERNAL).
- * on_gone: the client has gone or its time-out has passed; the call does not exist any more. */
+ * a grpc-timeout that is none, no message, a message cut short (INTERNAL) · more than one message
+ * (UNIMPLEMENTED) · memory that the budget refuses while a claimed buffer fills (UNAVAILABLE with
+ * RetryInfo) · its time-out has passed (DEADLINE_EXCEEDED).
+ * on_gone: the client has gone, or the call was answered here after on_call; it does not exist any
+ * more, and neither on_message nor on_complete follow. */
 #ifndef WEIR_NET_GRPC_SERVER_H
 #define WEIR_NET_GRPC_SERVER_H
 
@@ -25,23 +28,25 @@ struct grpc_server_call;
 struct grpc_server_handler {
 	void (*on_call)(void *arg, struct grpc_server_call *c);
 	/* length bytes follow, in the call's coding. Returns a buffer of at least that size, whose
-	 * reference the call takes; NULL: the handler has replied. */
+	 * reference the call takes and which it charges as it fills (rcbuf_claim()); NULL: the handler
+	 * has replied. */
 	struct rcbuf *(*on_message)(void *arg, struct grpc_server_call *c, uint32_t length);
 	/* message is as it came (compressed when coding says so) and becomes the handler's. */
 	void (*on_complete)(void *arg, struct grpc_server_call *c, struct rcbuf *message,
 	                    enum coding coding);
+	/* Must not reply. */
 	void (*on_gone)(void *arg, struct grpc_server_call *c);
 };
 
 struct grpc_reply {
 	enum grpc_status status;
-	const char *text;     /* when not OK; UTF-8, percent-encoded on the way */
+	const char *text;     /* when not OK; UTF-8, percent-encoded on the way; cut at 512 bytes */
 	struct slice message; /* when OK: the response message, copied */
 	bool has_retry_info;  /* a google.rpc.RetryInfo goes into grpc-status-details-bin */
 	uint64_t retry_delay; /* ns */
 };
 
-/* limit: bytes of a message as it comes over the wire. -ENOMEM gives NULL. */
+/* limit: bytes of a message as it comes over the wire; 0: none. NULL: no memory. */
 struct grpc_server *grpc_server_new(struct loop *loop, size_t limit,
                                     const struct grpc_server_handler *handler, void *arg);
 void grpc_server_free(struct grpc_server *g); /* when no call is left; takes NULL */
