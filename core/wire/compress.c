@@ -1,34 +1,59 @@
 #include "core/wire/compress.h"
 
+#include "core/wire/snappy_frames.h"
+
 #include <errno.h>
+#include <lz4frame.h>
+#include <snappy-c.h>
+#include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
 
 enum {
-	FIRST_ROOM = 4096,
 	GZIP_LEVEL = 6, /* what gzip itself uses */
 	ZSTD_LEVEL = 3,
 	GZIP_WINDOW = 15 + 16, /* zlib's way to say "with a gzip header" */
 	ZLIB_WINDOW = 15,
-	/* A zstd frame may ask its reader for a window of gigabytes; RFC 8878 asks for 8 MiB. */
-	ZSTD_WINDOW_LOG = 23,
 };
 
-static const char *const names[] = {"identity", "gzip", "deflate", "zstd"};
+static const char *const names[CODING_COUNT] = {"identity", "gzip",   "deflate",
+                                                "zstd",     "snappy", "x-snappy-framed",
+                                                "lz4"};
 
 const char *coding_name(enum coding c)
 {
 	return names[c];
 }
 
+static bool is_name(struct slice name, const char *known)
+{
+	return name.len == strlen(known) &&
+	       strncasecmp((const char *)name.data, known, name.len) == 0;
+}
+
 bool coding_from_name(struct slice name, enum coding *ret)
 {
-	for (int c = CODING_IDENTITY; c <= CODING_ZSTD; c++)
-		if (slice_equal(name, slice_from_string(names[c]))) {
+	for (int c = 0; c < CODING_COUNT; c++)
+		if (is_name(name, names[c]) || (c == CODING_DEFLATE && is_name(name, "zlib"))) {
 			*ret = (enum coding)c;
 			return true;
 		}
 	return false;
+}
+
+const char *coding_grpc_name(enum coding c)
+{
+	return c == CODING_SNAPPY ? NULL : names[c == CODING_SNAPPY_FRAMED ? CODING_SNAPPY : c];
+}
+
+bool coding_from_grpc_name(struct slice name, enum coding *ret)
+{
+	enum coding c;
+
+	if (!coding_from_name(name, &c) || c == CODING_SNAPPY_FRAMED)
+		return false;
+	*ret = c == CODING_SNAPPY ? CODING_SNAPPY_FRAMED : c;
+	return true;
 }
 
 /* Takes back what was appended since the buffer had len bytes. */
@@ -124,6 +149,73 @@ static int zstd_pieces(const struct slice *pieces, size_t n, struct buffer *out,
 	return 0;
 }
 
+static int too_many(struct buffer *out, size_t before, size_t bytes, struct error *error)
+{
+	return undo(out, before,
+	            error_set(error, -E2BIG, "%zu bytes are too many to compress at once", bytes));
+}
+
+static int snappy_pieces(const struct slice *pieces, size_t n, struct buffer *out,
+                         struct error *error)
+{
+	size_t before = out->len, bytes = total(pieces, n), len;
+	struct buffer joined = BUFFER_INIT;
+	struct slice plain = SLICE_LITERAL("");
+	uint8_t *to;
+	bool ok;
+
+	if (bytes > UINT32_MAX)
+		return too_many(out, before, bytes, error);
+	if (n == 1 && bytes > 0) {
+		plain = pieces[0];
+	} else if (n > 1) {
+		buffer_reserve(&joined, bytes);
+		for (size_t i = 0; i < n; i++)
+			buffer_append_slice(&joined, pieces[i]);
+		plain = buffer_slice(&joined);
+	}
+	to = buffer_reserve(out, snappy_max_compressed_length(bytes));
+	ok = to && !joined.failed && snappy_block_write(plain, to, &len);
+	buffer_fini(&joined);
+	if (!ok)
+		return no_memory(out, before, error);
+	out->len += len;
+	return 0;
+}
+
+/* Makes room for what LZ4F_compressUpdate(), or LZ4F_compressEnd() for no piece, may write. */
+static uint8_t *lz4_room(struct buffer *out, size_t piece, const LZ4F_preferences_t *how,
+                         size_t *ret_room)
+{
+	*ret_room = LZ4F_compressBound(piece, how);
+	return buffer_reserve(out, *ret_room);
+}
+
+static int lz4_pieces(const struct slice *pieces, size_t n, struct buffer *out, struct error *error)
+{
+	size_t before = out->len, room = LZ4F_HEADER_SIZE_MAX, len = 0;
+	LZ4F_preferences_t how = {.frameInfo.contentSize = total(pieces, n)};
+	LZ4F_cctx *z = NULL;
+	uint8_t *to = NULL;
+
+	if (!LZ4F_isError(LZ4F_createCompressionContext(&z, LZ4F_VERSION)))
+		to = buffer_reserve(out, room);
+	if (to)
+		out->len += len = LZ4F_compressBegin(z, to, room, &how);
+	for (size_t i = 0; i < n && to && !LZ4F_isError(len); i++) {
+		to = lz4_room(out, pieces[i].len, &how, &room);
+		if (to)
+			out->len += len = LZ4F_compressUpdate(z, to, room, pieces[i].data,
+			                                      pieces[i].len, NULL);
+	}
+	if (to && !LZ4F_isError(len))
+		to = lz4_room(out, 0, &how, &room);
+	if (to && !LZ4F_isError(len))
+		out->len += len = LZ4F_compressEnd(z, to, room, NULL);
+	LZ4F_freeCompressionContext(z);
+	return to && !LZ4F_isError(len) ? 0 : no_memory(out, before, error);
+}
+
 int compress_pieces(enum coding c, const struct slice *pieces, size_t n, struct buffer *out,
                     struct error *error)
 {
@@ -136,124 +228,16 @@ int compress_pieces(enum coding c, const struct slice *pieces, size_t n, struct 
 		return deflate_pieces(ZLIB_WINDOW, pieces, n, out, error);
 	case CODING_ZSTD:
 		return zstd_pieces(pieces, n, out, error);
+	case CODING_SNAPPY:
+		return snappy_pieces(pieces, n, out, error);
+	case CODING_LZ4:
+		return lz4_pieces(pieces, n, out, error);
+	case CODING_SNAPPY_FRAMED:
+		return snappy_frames_write(pieces, n, out) ? 0 : no_memory(out, before, error);
 	case CODING_IDENTITY:
 		break;
 	}
 	for (size_t i = 0; i < n; i++)
 		buffer_append_slice(out, pieces[i]);
-	return out->failed ? no_memory(out, before, error) : 0;
-}
-
-/* Room for the next piece of output: at least one byte beyond the limit, so that going over it is
- * seen, and no more than doubles what is there. NULL: no memory. */
-static uint8_t *more_room(struct buffer *out, size_t before, size_t limit, size_t *ret_len)
-{
-	size_t have = out->len - before;
-	size_t wanted = have ? have : FIRST_ROOM;
-
-	if (wanted > limit - have)
-		wanted = limit - have + 1;
-	*ret_len = wanted;
-	return buffer_reserve(out, wanted);
-}
-
-static int too_large(struct buffer *out, size_t before, size_t limit, struct error *error)
-{
-	return undo(out, before,
-	            error_set(error, -E2BIG, "inflates to more than the limit of %zu bytes",
-	                      limit));
-}
-
-static int bad_message(struct buffer *out, size_t before, enum coding c, const char *why,
-                       struct error *error)
-{
-	return undo(out, before, error_set(error, -EBADMSG, "not valid %s: %s", names[c], why));
-}
-
-static int inflate_zlib(enum coding c, struct slice in, size_t limit, struct buffer *out,
-                        struct error *error)
-{
-	size_t before = out->len;
-	z_stream z = {.next_in = (uint8_t *)in.data, .avail_in = zlib_len(in.len)};
-	int r;
-
-	if (inflateInit2(&z, c == CODING_GZIP ? GZIP_WINDOW : ZLIB_WINDOW) != Z_OK)
-		return error_no_memory(error);
-	do {
-		size_t room;
-		uint8_t *at = more_room(out, before, limit, &room);
-
-		if (!at) {
-			inflateEnd(&z);
-			return no_memory(out, before, error);
-		}
-		z.next_out = at;
-		z.avail_out = zlib_len(room);
-		r = inflate(&z, Z_NO_FLUSH);
-		out->len += (size_t)(z.next_out - at);
-		if (r == Z_STREAM_END && c == CODING_GZIP && z.avail_in > 0)
-			r = inflateReset(&z); /* the next member */
-	} while (r == Z_OK && out->len - before <= limit);
-	inflateEnd(&z);
-	if (out->len - before > limit)
-		return too_large(out, before, limit, error);
-	if (r == Z_MEM_ERROR)
-		return no_memory(out, before, error);
-	if (r != Z_STREAM_END)
-		return bad_message(out, before, c, r == Z_BUF_ERROR ? "cut short" : "damaged",
-		                   error);
-	return 0;
-}
-
-static int inflate_zstd(struct slice in, size_t limit, struct buffer *out, struct error *error)
-{
-	size_t before = out->len, r;
-	ZSTD_inBuffer from = {in.data, in.len, 0};
-	ZSTD_DCtx *z = ZSTD_createDCtx();
-	bool full;
-
-	if (!z)
-		return error_no_memory(error);
-	ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
-	do {
-		ZSTD_outBuffer to = {0};
-
-		to.dst = more_room(out, before, limit, &to.size);
-		if (!to.dst) {
-			ZSTD_freeDCtx(z);
-			return no_memory(out, before, error);
-		}
-		r = ZSTD_decompressStream(z, &to, &from);
-		out->len += to.pos;
-		full = to.pos == to.size;
-	} while (!ZSTD_isError(r) && out->len - before <= limit &&
-	         (from.pos < from.size || (full && r != 0)));
-	ZSTD_freeDCtx(z);
-	if (out->len - before > limit)
-		return too_large(out, before, limit, error);
-	if (ZSTD_isError(r))
-		return bad_message(out, before, CODING_ZSTD, ZSTD_getErrorName(r), error);
-	if (r != 0)
-		return bad_message(out, before, CODING_ZSTD, "cut short", error);
-	return 0;
-}
-
-int compress_inflate(enum coding c, struct slice in, size_t limit, struct buffer *out,
-                     struct error *error)
-{
-	size_t before = out->len;
-
-	switch (c) {
-	case CODING_GZIP:
-	case CODING_DEFLATE:
-		return inflate_zlib(c, in, limit, out, error);
-	case CODING_ZSTD:
-		return inflate_zstd(in, limit, out, error);
-	case CODING_IDENTITY:
-		break;
-	}
-	if (in.len > limit)
-		return too_large(out, before, limit, error);
-	buffer_append_slice(out, in);
 	return out->failed ? no_memory(out, before, error) : 0;
 }
