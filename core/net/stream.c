@@ -1,4 +1,9 @@
+/* Happy path of a server's: stream_serve -> handshake -> on_open -> on_data ... -> stream_free. A
+ * client's begins with tcp_connect. Fails: the handshake (on_end with what to do about it) · the
+ * connection breaks · no memory. */
 #include "core/net/stream.h"
+
+#include "core/loop/timer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +14,8 @@ enum { READ_BYTES = 16 * 1024 };
 struct stream {
 	struct tcp *tcp;
 	struct tls_session *tls; /* NULL: plain */
-	bool open, closing, ended;
+	struct timer *resume;    /* under TLS: reads what was held back by a pause */
+	bool open, closing, ended, paused, server;
 	const struct tcp_events *events;
 	void *arg;
 	void (*freed)(void *arg);
@@ -22,6 +28,14 @@ static void end(struct stream *s, const struct error *error)
 		return;
 	s->ended = true;
 	s->events->on_end(s->arg, error);
+}
+
+static void end_without_memory(struct stream *s)
+{
+	struct error error = ERROR_INIT;
+
+	error_no_memory(&error);
+	end(s, &error);
 }
 
 /* Sends what the TLS session has made. */
@@ -70,36 +84,61 @@ static void on_tcp_open(void *arg)
 	s->events->on_open(s->arg);
 }
 
-static void on_tcp_data(void *arg, struct slice bytes)
+/* Hands on what the session can decrypt, until it is paused or ended. */
+static void read_session(struct stream *s)
 {
-	struct stream *s = arg;
 	struct error error = ERROR_INIT;
 	uint8_t plain[READ_BYTES];
-	int n;
+	int n = 0;
 
-	if (s->ended)
-		return;
-	if (!s->tls) {
-		s->events->on_data(s->arg, bytes);
-		return;
-	}
-	if (tls_receive(s->tls, bytes) < 0) {
-		error_no_memory(&error);
-		end(s, &error);
-		return;
-	}
-	if (!handshake(s))
-		return;
-	while ((n = tls_read(s->tls, plain, sizeof plain, &error)) > 0) {
+	while (!s->paused && (n = tls_read(s->tls, plain, sizeof plain, &error)) > 0) {
 		s->events->on_data(s->arg, slice_of(plain, (size_t)n));
 		if (s->closing || s->ended)
 			return;
 	}
-	flush(s);
-	if (n == -EPIPE)
+	if (!flush(s) || (s->paused && tls_keep(s->tls) < 0))
+		end_without_memory(s);
+	else if (n == -EPIPE)
 		end(s, NULL);
 	else if (n < 0)
 		end(s, &error);
+}
+
+static void on_tcp_data(void *arg, struct slice bytes)
+{
+	struct stream *s = arg;
+
+	if (s->ended)
+		return;
+	if (!s->tls)
+		s->events->on_data(s->arg, bytes);
+	else if (tls_receive(s->tls, bytes) < 0)
+		end_without_memory(s);
+	else if (handshake(s))
+		read_session(s);
+}
+
+/* What the session still holds comes first, then the socket is read again. */
+static void on_resume(void *arg)
+{
+	struct stream *s = arg;
+
+	if (s->paused || s->ended)
+		return;
+	read_session(s);
+	if (!s->closing && !s->ended && !s->paused)
+		tcp_pause(s->tcp, false);
+}
+
+void stream_pause(struct stream *s, bool paused)
+{
+	if (s->closing || s->paused == paused)
+		return;
+	s->paused = paused;
+	if (!paused && s->tls && tls_is_readable(s->tls))
+		timer_start(s->resume, 0, 0); /* not from within the caller */
+	else
+		tcp_pause(s->tcp, paused);
 }
 
 static void on_tcp_drained(void *arg)
@@ -118,9 +157,11 @@ static void on_tcp_end(void *arg, const struct error *error)
 	if (!error && s->tls && !s->open) {
 		error_set_retryable(
 			&early, -ECONNRESET,
-			"%s closed the connection during the TLS handshake; it may not speak "
-			"TLS (tls::insecure: true) or ask for a client certificate",
-			tcp_peer(s->tcp));
+			"%s closed the connection during the TLS handshake; it may not %s",
+			tcp_peer(s->tcp),
+			s->server ? "trust our certificate or speak TLS"
+				  : "speak TLS (tls::insecure: true) or ask for a client "
+				    "certificate");
 		error = &early;
 	}
 	end(s, error);
@@ -131,14 +172,20 @@ static const struct tcp_events stream_tcp_events = {.on_open = on_tcp_open,
                                                     .on_drained = on_tcp_drained,
                                                     .on_end = on_tcp_end};
 
+static void release(struct stream *s)
+{
+	tls_session_free(s->tls);
+	timer_free(s->resume);
+	free(s);
+}
+
 static void on_tcp_freed(void *arg)
 {
 	struct stream *s = arg;
 	void (*freed)(void *arg) = s->freed;
 	void *freed_arg = s->freed_arg;
 
-	tls_session_free(s->tls);
-	free(s);
+	release(s);
 	if (freed)
 		freed(freed_arg);
 }
@@ -157,21 +204,39 @@ void stream_free(struct stream *s, void (*freed)(void *arg), void *arg)
 	s->closing = true;
 	s->freed = freed;
 	s->freed_arg = arg;
+	timer_free(s->resume);
+	s->resume = NULL;
 	tcp_free(s->tcp, on_tcp_freed, s);
+}
+
+static struct stream *stream_new(struct loop *loop, bool tls, const struct tcp_events *events,
+                                 void *arg)
+{
+	struct stream *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->events = events;
+	s->arg = arg;
+	if (!tls)
+		return s;
+	s->resume = timer_new(loop, on_resume, s);
+	if (s->resume)
+		return s;
+	free(s);
+	return NULL;
 }
 
 int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tls_context *tls,
                    const char *alpn, const struct tcp_events *events, void *arg,
                    struct stream **ret, struct error *error)
 {
-	struct stream *s = calloc(1, sizeof *s);
+	struct stream *s = stream_new(loop, tls != NULL, events, arg);
 	char where[280];
 	int r = 0;
 
 	if (!s)
 		return error_no_memory(error);
-	s->events = events;
-	s->arg = arg;
 	snprintf(where, sizeof where, strchr(endpoint->host, ':') ? "[%s]:%u" : "%s:%u",
 	         endpoint->host, endpoint->port);
 	if (tls)
@@ -179,8 +244,7 @@ int stream_connect(struct loop *loop, const struct endpoint *endpoint, struct tl
 	if (r == 0)
 		r = tcp_connect(loop, endpoint, &stream_tcp_events, s, &s->tcp, error);
 	if (r < 0) {
-		tls_session_free(s->tls);
-		free(s);
+		release(s);
 		return r;
 	}
 	*ret = s;
@@ -191,18 +255,20 @@ int stream_serve(struct tcp *t, struct tls_context *tls, const char *const *alpn
                  const struct tcp_events *events, void *arg, struct stream **ret,
                  struct error *error)
 {
-	struct stream *s = tls ? NULL : calloc(1, sizeof *s);
+	struct stream *s = stream_new(tcp_loop(t), tls != NULL, events, arg);
+	int r = s ? 0 : error_no_memory(error);
 
-	(void)alpn;
-	if (!s) {
+	if (r == 0 && tls)
+		r = tls_session_accept(tls, tcp_peer(t), alpn, &s->tls, error);
+	if (r < 0) {
+		if (s)
+			release(s);
 		tcp_free(t, NULL, NULL);
-		return tls ? error_set(error, -ENOTSUP, "TLS is not served yet")
-		           : error_no_memory(error);
+		return r;
 	}
 	s->tcp = t;
-	s->events = events;
-	s->arg = arg;
-	s->open = true;
+	s->server = true;
+	s->open = !tls;
 	tcp_serve(t, &stream_tcp_events, s);
 	*ret = s;
 	return 0;
@@ -210,22 +276,7 @@ int stream_serve(struct tcp *t, struct tls_context *tls, const char *const *alpn
 
 const char *stream_alpn(const struct stream *s)
 {
-	(void)s;
-	return "";
-}
-
-void stream_pause(struct stream *s, bool paused)
-{
-	tcp_pause(s->tcp, paused);
-}
-
-void stream_finish(struct stream *s)
-{
-	if (s->tls && s->open && !s->ended) {
-		tls_finish(s->tls);
-		flush(s);
-	}
-	tcp_finish(s->tcp);
+	return s->tls ? tls_session_alpn(s->tls) : "";
 }
 
 bool stream_write(struct stream *s, const struct slice *pieces, size_t n)
@@ -235,6 +286,17 @@ bool stream_write(struct stream *s, const struct slice *pieces, size_t n)
 	if (!s->tls)
 		return tcp_write(s->tcp, pieces, n);
 	return tls_write(s->tls, pieces, n) == 0 && flush(s);
+}
+
+void stream_finish(struct stream *s)
+{
+	if (s->closing)
+		return;
+	if (s->tls && s->open) {
+		tls_finish(s->tls);
+		flush(s);
+	}
+	tcp_finish(s->tcp);
 }
 
 size_t stream_unsent(const struct stream *s)

@@ -129,6 +129,11 @@ static void set_options(struct tcp_socket *s)
 		                 sizeof unacknowledged);
 }
 
+struct loop *tcp_loop(const struct tcp *t)
+{
+	return t->loop;
+}
+
 int tcp_adopt(struct tcp *t, struct tcp_socket *s)
 {
 	int r = uv_read_start(&s->uv.stream, on_alloc, on_read);

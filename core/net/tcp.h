@@ -31,6 +31,8 @@ struct tcp_events {
 int tcp_connect(struct loop *loop, const struct endpoint *endpoint, const struct tcp_events *events,
                 void *arg, struct tcp **ret, struct error *error);
 
+struct loop *tcp_loop(const struct tcp *t);
+
 /* Takes over an accepted connection and starts reading; from on_accept only. */
 void tcp_serve(struct tcp *t, const struct tcp_events *events, void *arg);
 

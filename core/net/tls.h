@@ -25,22 +25,35 @@ struct tls_settings {
 	uint64_t reload_interval;                                /* ns; 0: files are read once */
 };
 
+/* What can be said against settings without a look at the files: pairs that are not whole, versions,
+ * suites and curves that do not exist. */
+int tls_settings_check(const struct tls_settings *settings, struct error *error);
+/* Of a server: certificate and key must be there as well. */
+int tls_server_settings_check(const struct tls_settings *settings, struct error *error);
+
 struct tls_context;
 
 /* Reads the files. Errors name the setting, the file, and what is wrong with it. */
 int tls_context_new(const struct tls_settings *settings, struct tls_context **ret,
                     struct error *error);
-/* For a server, whose certificate and key are required. */
+/* For a server, whose certificate and key are required. With client_ca_file clients must show a
+ * certificate that it trusts. Without cipher_suites only those are spoken that HTTP/2 permits (RFC 9113,
+ * 9.2.2). */
 int tls_server_context_new(const struct tls_settings *settings, struct tls_context **ret,
                            struct error *error);
-void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on */
+void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on, settings may go */
 
 /* Whether the key lies in a file that every user of the machine may read. */
 bool tls_key_is_exposed(const struct tls_settings *settings);
 
-/* Reads the files again when reload_interval has passed. On failure what was loaded stays in
- * use. */
+/* Before a new connection is made or accepted: reads the files again when reload_interval has passed
+ * since they were looked at (a server: and one of them has changed). 1: what was read is in use for new
+ * sessions from now on; 0: nothing was to be done. Negative: the files cannot be used, what was loaded
+ * before stays in use; a server that goes on to find the same says 0 then. */
 int tls_context_refresh(struct tls_context *c, struct error *error);
+
+/* When the certificate in use ends, in seconds since 1970; 0: there is none. */
+int64_t tls_context_expires(const struct tls_context *c);
 
 struct tls_session;
 
@@ -49,8 +62,8 @@ struct tls_session;
 int tls_session_new(struct tls_context *c, const char *host, const char *where, const char *alpn,
                     struct tls_session **ret, struct error *error);
 /* The server's side of a connection from peer. alpn are the protocols that can be spoken, best first,
- * ended by NULL; a client that asks for none of them is refused, one that does not ask gets the last.
- * -ENOMEM. */
+ * ended by NULL and kept by reference; a client that asks for none of them is refused, one that does
+ * not ask gets the last. -ENOMEM. */
 int tls_session_accept(struct tls_context *c, const char *peer, const char *const *alpn,
                        struct tls_session **ret, struct error *error);
 void tls_session_free(struct tls_session *s); /* takes NULL */
@@ -58,8 +71,13 @@ void tls_session_free(struct tls_session *s); /* takes NULL */
 /* What was agreed upon, once the handshake is done: "h2". */
 const char *tls_session_alpn(const struct tls_session *s);
 
-/* Takes in ciphertext. -ENOMEM. */
+/* Takes in ciphertext. It is not copied: tls_handshake() and tls_read() read it where it lies, and when
+ * they have left something of it unread, tls_keep() must be called before it goes. -ENOMEM. */
 int tls_receive(struct tls_session *s, struct slice ciphertext);
+int tls_keep(struct tls_session *s);
+
+/* Whether tls_read() has something to work on. */
+bool tls_is_readable(const struct tls_session *s);
 
 /* 1: done; 0: waits for the peer; negative: failed, with a sentence on what to do. */
 int tls_handshake(struct tls_session *s, struct error *error);

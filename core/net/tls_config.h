@@ -6,12 +6,18 @@
 #include "config/option.h"
 #include "core/net/tls.h"
 
+struct tls_tpm_config {
+	bool enabled; /* refused */
+	const char *path, *owner_auth, *auth;
+};
+
 struct tls_client_config {
 	bool insecure, insecure_skip_verify, include_system_ca_certs_pool;
 	const char *ca_file, *ca_pem, *cert_file, *cert_pem, *key_file, *key_pem;
 	const char *server_name_override, *min_version, *max_version;
 	struct string_list cipher_suites, curve_preferences;
 	uint64_t reload_interval;
+	struct tls_tpm_config tpm;
 };
 
 struct tls_server_config {
@@ -25,11 +31,13 @@ struct tls_server_config {
 	/* further keys of the Collector that mean nothing here are in the table, ignored with a notice */
 	const char *ca_file, *ca_pem;
 	bool include_system_ca_certs_pool;
+	struct tls_tpm_config tpm;
 };
 
 extern const struct option tls_client_options[], tls_server_options[];
 
-/* Rules over several keys; pure. The sentence begins with "tls: ". */
+/* Rules over several keys, without a look at the files. The sentence begins with "tls: ". A server's
+ * block that is not enabled is always good. */
 int tls_client_config_check(const struct tls_client_config *c, struct error *error);
 int tls_server_config_check(const struct tls_server_config *c, struct error *error);
 

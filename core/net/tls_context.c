@@ -7,7 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <time.h>
 
 /* One certificate or key as it was given: by file or by text. */
 struct material {
@@ -52,9 +52,19 @@ static int material_open(const struct material *m, BIO **ret, struct error *erro
 	return 0;
 }
 
+static bool is_text(const char *text)
+{
+	return text && *text;
+}
+
 static bool is_given(const struct material *m)
 {
-	return m->file || m->pem;
+	return is_text(m->file) || is_text(m->pem);
+}
+
+static struct material material_of(const char *key, const char *file, const char *pem)
+{
+	return (struct material){is_text(file) ? file : NULL, is_text(pem) ? pem : NULL, key};
 }
 
 /* Calls use for every certificate of the material. Returns how many there were. */
@@ -96,16 +106,41 @@ static bool present(SSL_CTX *ctx, X509 *x, unsigned index)
 	       1;
 }
 
+/* Whatever the user lists is trusted, be it a root or the peer's own certificate. */
+static void trust_any_listed(SSL_CTX *ctx)
+{
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+}
+
 static int load_trust(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
 {
-	struct material ca = {s->ca_file, s->ca_pem, "ca"};
+	struct material ca = material_of("ca", s->ca_file, s->ca_pem);
 
-	/* Whatever the user lists is trusted, be it a root or the server's own certificate. */
-	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+	trust_any_listed(ctx);
 	if (!is_given(&ca) || s->include_system_ca_certs_pool)
 		SSL_CTX_set_default_verify_paths(ctx);
 	ERR_clear_error();
 	return is_given(&ca) ? each_certificate(&ca, trust, ctx, error) : 0;
+}
+
+/* Clients are told whom we trust, so that one with several certificates shows the right one. */
+static bool trust_and_tell(SSL_CTX *ctx, X509 *x, unsigned index)
+{
+	return trust(ctx, x, index) && SSL_CTX_add_client_CA(ctx, x) == 1;
+}
+
+static int load_client_trust(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
+{
+	struct material ca = material_of("client_ca", s->client_ca_file, NULL);
+
+	if (!is_given(&ca))
+		return 0;
+	trust_any_listed(ctx);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	/* A session that is resumed would not be verified again. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	return each_certificate(&ca, trust_and_tell, ctx, error);
 }
 
 static int no_password(char *to, int size, int writing, void *arg)
@@ -140,48 +175,53 @@ bool tls_key_is_exposed(const struct tls_settings *s)
 {
 	struct stat file;
 
-	return s->key_file && stat(s->key_file, &file) == 0 && (file.st_mode & S_IROTH);
+	return is_text(s->key_file) && stat(s->key_file, &file) == 0 && (file.st_mode & S_IROTH);
 }
 
 static int load_identity(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
 {
-	struct material cert = {s->cert_file, s->cert_pem, "cert"};
-	struct material key = {s->key_file, s->key_pem, "key"};
+	struct material cert = material_of("cert", s->cert_file, s->cert_pem);
+	struct material key = material_of("key", s->key_file, s->key_pem);
 	int r;
 
-	if (!is_given(&cert) && !is_given(&key))
+	if (!is_given(&cert))
 		return 0;
-	if (!is_given(&cert) || !is_given(&key))
-		return error_set(error, -EINVAL,
-		                 "tls: a certificate needs its key: set both cert_file "
-		                 "and key_file");
 	r = each_certificate(&cert, present, ctx, error);
 	return r < 0 ? r : load_key(ctx, &key, error);
 }
 
-static int version_of(const char *text, const char *key, int otherwise, struct error *error)
+/* OpenSSL's number of a version; 0: there is no such one. */
+static int version_of(const char *text, int otherwise)
 {
 	if (!text || !*text)
 		return otherwise;
 	if (strcmp(text, "1.2") == 0)
 		return TLS1_2_VERSION;
-	if (strcmp(text, "1.3") == 0)
-		return TLS1_3_VERSION;
-	return error_set(error, -EINVAL, "tls::%s \"%s\": use 1.2 or 1.3", key, text);
+	return strcmp(text, "1.3") == 0 ? TLS1_3_VERSION : 0;
 }
 
-static int set_versions(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
+static int min_version_of(const struct tls_settings *s)
 {
-	int min = version_of(s->min_version, "min_version", TLS1_2_VERSION, error);
-	int max = version_of(s->max_version, "max_version", TLS1_3_VERSION, error);
+	return version_of(s->min_version, TLS1_2_VERSION);
+}
 
-	if (min < 0 || max < 0)
-		return min < 0 ? min : max;
+static int max_version_of(const struct tls_settings *s)
+{
+	return version_of(s->max_version, TLS1_3_VERSION);
+}
+
+static int check_versions(const struct tls_settings *s, struct error *error)
+{
+	int min = min_version_of(s), max = max_version_of(s);
+
+	if (!min || !max)
+		return error_set(error, -EINVAL,
+		                 "tls: %s: unsupported TLS version: \"%s\"; use 1.2 or 1.3",
+		                 min ? "max_version" : "min_version",
+		                 min ? s->max_version : s->min_version);
 	if (min > max)
-		return error_set(error, -EINVAL, "tls::min_version %s is above tls::max_version %s",
+		return error_set(error, -EINVAL, "tls: min_version %s is above max_version %s",
 		                 s->min_version, s->max_version);
-	SSL_CTX_set_min_proto_version(ctx, min);
-	SSL_CTX_set_max_proto_version(ctx, max);
 	return 0;
 }
 
@@ -207,27 +247,23 @@ static int apply_list(SSL_CTX *ctx, struct buffer *list, int (*set)(SSL_CTX *ctx
 	return r;
 }
 
-/* Names are IANA's, as Go writes them. Those of TLS 1.3 (TLS_AES_..., TLS_CHACHA20_...) are a list
- * of their own in OpenSSL. */
+/* Names are IANA's, as Go writes them. */
+static const char *suite_of(const char *name)
+{
+	const char *own = OPENSSL_cipher_name(name);
+
+	return own && strcmp(own, "(NONE)") != 0 ? own : NULL;
+}
+
+/* Those of TLS 1.3 (TLS_AES_..., TLS_CHACHA20_...) are a list of their own in OpenSSL. */
 static int set_cipher_suites(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
 {
 	struct buffer old = BUFFER_INIT, new = BUFFER_INIT;
 	int r;
 
-	for (size_t i = 0; i < s->n_cipher_suites; i++) {
-		const char *name = s->cipher_suites[i], *own = OPENSSL_cipher_name(name);
-
-		if (!own || strcmp(own, "(NONE)") == 0) {
-			buffer_fini(&old);
-			buffer_fini(&new);
-			return error_set(error, -EINVAL, "tls::cipher_suites: unknown suite %s",
-			                 name);
-		}
-		if (strstr(name, "_WITH_"))
-			append_name(&old, own);
-		else
-			append_name(&new, own);
-	}
+	for (size_t i = 0; i < s->n_cipher_suites; i++)
+		append_name(strstr(s->cipher_suites[i], "_WITH_") ? &old : &new,
+		            suite_of(s->cipher_suites[i]));
 	r = apply_list(ctx, &old, SSL_CTX_set_cipher_list, "cipher_suites", error);
 	if (r < 0) {
 		buffer_fini(&new);
@@ -241,45 +277,150 @@ static int set_groups(SSL_CTX *ctx, const char *list)
 	return (int)SSL_CTX_set1_groups_list(ctx, (char *)list);
 }
 
-static int set_curves(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
+/* OpenSSL's name of Go's. */
+static const char *curve_of(const char *name)
 {
 	static const char *const names[][2] = {{"X25519", "X25519"},
 	                                       {"P256", "P-256"},
 	                                       {"P384", "P-384"},
 	                                       {"P521", "P-521"}};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(name, names[i][0]) == 0)
+			return names[i][1];
+	return NULL;
+}
+
+static int set_curves(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
+{
 	struct buffer list = BUFFER_INIT;
 
-	for (size_t i = 0; i < s->n_curves; i++) {
-		const char *own = NULL;
-
-		for (size_t j = 0; j < sizeof names / sizeof *names; j++)
-			if (strcmp(s->curves[i], names[j][0]) == 0)
-				own = names[j][1];
-		if (!own) {
-			buffer_fini(&list);
-			return error_set(
-				error, -EINVAL,
-				"tls::curve_preferences: unknown curve %s, use X25519, P256, "
-				"P384 or P521",
-				s->curves[i]);
-		}
-		append_name(&list, own);
-	}
+	for (size_t i = 0; i < s->n_curves; i++)
+		append_name(&list, curve_of(s->curves[i]));
 	return apply_list(ctx, &list, set_groups, "curve_preferences", error);
 }
 
-static int context_load(const struct tls_settings *s, SSL_CTX **ret, struct error *error)
+static int check_names(const struct tls_settings *s, struct error *error)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	for (size_t i = 0; i < s->n_cipher_suites; i++)
+		if (!suite_of(s->cipher_suites[i]))
+			return error_set(error, -EINVAL,
+			                 "tls: cipher_suites: invalid TLS cipher suite: \"%s\"",
+			                 s->cipher_suites[i]);
+	for (size_t i = 0; i < s->n_curves; i++)
+		if (!curve_of(s->curves[i]))
+			return error_set(
+				error, -EINVAL,
+				"tls: curve_preferences: unknown curve \"%s\"; use X25519, "
+				"P256, P384 or P521",
+				s->curves[i]);
+	return 0;
+}
+
+static int check_once(const char *file, const char *pem, const char *what, const char *key,
+                      struct error *error)
+{
+	if (is_text(file) && is_text(pem))
+		return error_set(error, -EINVAL,
+		                 "tls: provide either a %s file or the PEM-encoded string, but not "
+		                 "both: %s_file, %s_pem",
+		                 what, key, key);
+	return 0;
+}
+
+static int check_pair(const struct tls_settings *s, bool required, struct error *error)
+{
+	bool cert = is_text(s->cert_file) || is_text(s->cert_pem);
+	bool key = is_text(s->key_file) || is_text(s->key_pem);
+
+	if (cert == key && (cert || !required))
+		return 0;
+	return error_set(error, -EINVAL,
+	                 "tls: TLS configuration must include both certificate and key: %s%s%s "
+	                 "missing",
+	                 cert ? "" : "cert_file", cert || key ? "" : " and ",
+	                 key ? "" : "key_file");
+}
+
+static int check(const struct tls_settings *s, bool server, struct error *error)
+{
 	int r;
 
-	if (!ctx)
+	if ((r = check_once(s->ca_file, s->ca_pem, "CA", "ca", error)) < 0 ||
+	    (r = check_once(s->cert_file, s->cert_pem, "certificate", "cert", error)) < 0 ||
+	    (r = check_once(s->key_file, s->key_pem, "key", "key", error)) < 0 ||
+	    (r = check_pair(s, server, error)) < 0 || (r = check_versions(s, error)) < 0)
+		return r;
+	return check_names(s, error);
+}
+
+int tls_settings_check(const struct tls_settings *settings, struct error *error)
+{
+	return check(settings, false, error);
+}
+
+int tls_server_settings_check(const struct tls_settings *settings, struct error *error)
+{
+	return check(settings, true, error);
+}
+
+/* The first protocol of ours that the client can speak as well. */
+static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
+                   const unsigned char *theirs, unsigned len, void *arg)
+{
+	struct tls_session *s = SSL_get_app_data(ssl);
+
+	(void)arg;
+	for (size_t i = 0; s->offers[i]; i++)
+		for (unsigned at = 0; at < len; at += 1u + theirs[at])
+			if (theirs[at] == strlen(s->offers[i]) &&
+			    memcmp(theirs + at + 1, s->offers[i], theirs[at]) == 0) {
+				*chosen = theirs + at + 1;
+				*chosen_len = theirs[at];
+				s->alpn = s->offers[i];
+				return SSL_TLSEXT_ERR_OK;
+			}
+	s->names[0] = '\0';
+	for (unsigned at = 0; at < len; at += 1u + theirs[at])
+		tls_note_name(s, (const char *)theirs + at + 1, theirs[at]);
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* Tickets are enough to resume by, and cost no memory. Their keys are the context's own: they end with
+ * it when the files have changed. */
+static int prepare_server(SSL_CTX *ctx)
+{
+	static const unsigned char id[] = "weir";
+
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 1);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	return SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) == 1 &&
+	                       SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
+	               ? 0
+	               : -ENOMEM;
+}
+
+static int context_load(const struct tls_settings *s, bool server, SSL_CTX **ret,
+                        struct error *error)
+{
+	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	int r = 0;
+
+	if (!ctx || (server && prepare_server(ctx) < 0)) {
+		SSL_CTX_free(ctx);
 		return openssl_no_memory(error);
+	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_verify(ctx, s->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-	if ((r = set_versions(ctx, s, error)) < 0 || (r = set_cipher_suites(ctx, s, error)) < 0 ||
-	    (r = set_curves(ctx, s, error)) < 0 || (r = load_trust(ctx, s, error)) < 0 ||
+	SSL_CTX_set_min_proto_version(ctx, min_version_of(s));
+	SSL_CTX_set_max_proto_version(ctx, max_version_of(s));
+	if (!server)
+		SSL_CTX_set_verify(ctx, s->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+		                   NULL);
+	if ((r = set_cipher_suites(ctx, s, error)) < 0 || (r = set_curves(ctx, s, error)) < 0 ||
+	    (r = server ? load_client_trust(ctx, s, error) : load_trust(ctx, s, error)) < 0 ||
 	    (r = load_identity(ctx, s, error)) < 0) {
 		SSL_CTX_free(ctx);
 		return r;
@@ -288,46 +429,199 @@ static int context_load(const struct tls_settings *s, SSL_CTX **ret, struct erro
 	return 0;
 }
 
-int tls_context_new(const struct tls_settings *settings, struct tls_context **ret,
-                    struct error *error)
-{
-	struct tls_context *c = calloc(1, sizeof *c);
-	int r;
+/* OpenSSL reads where the caller's bytes lie, and writes into the session's buffer. */
 
+static int on_bio_read(BIO *bio, char *to, int size)
+{
+	struct tls_session *s = BIO_get_data(bio);
+	size_t n = s->in.len < (size_t)size ? s->in.len : (size_t)size;
+
+	BIO_clear_retry_flags(bio);
+	if (n == 0) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	memcpy(to, s->in.data, n);
+	s->in.data += n;
+	s->in.len -= n;
+	return (int)n;
+}
+
+static int on_bio_write(BIO *bio, const char *data, int len)
+{
+	struct tls_session *s = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	buffer_append(&s->out, data, (size_t)len);
+	return s->out.failed ? -1 : len;
+}
+
+static long on_bio_control(BIO *bio, int command, long number, void *pointer)
+{
+	(void)bio, (void)number, (void)pointer;
+	return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *io_new(void)
+{
+	BIO_METHOD *io = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "weir");
+
+	if (!io)
+		return NULL;
+	BIO_meth_set_read(io, on_bio_read);
+	BIO_meth_set_write(io, on_bio_write);
+	BIO_meth_set_ctrl(io, on_bio_control);
+	return io;
+}
+
+static void look_at(const char *path, struct tls_file_state *ret)
+{
+	struct stat file;
+
+	memset(ret, 0, sizeof *ret);
+	if (!is_text(path) ||
+	    stat(path, &file) < 0) /* through symlinks: they are how files change */
+		return;
+	ret->device = file.st_dev;
+	ret->inode = file.st_ino;
+	ret->size = file.st_size;
+	ret->modified = file.st_mtim;
+	ret->changed = file.st_ctim;
+}
+
+/* True when one of the files is not as it was seen last. */
+static bool look_at_files(struct tls_context *c)
+{
+	const char *paths[TLS_SERVER_FILES] = {c->settings->cert_file, c->settings->key_file,
+	                                       c->settings->client_ca_file};
+	struct tls_file_state seen[TLS_SERVER_FILES];
+	bool changed;
+
+	for (size_t i = 0; i < TLS_SERVER_FILES; i++)
+		look_at(paths[i], &seen[i]);
+	changed = memcmp(seen, c->files, sizeof seen) != 0;
+	memcpy(c->files, seen, sizeof seen);
+	return changed;
+}
+
+static int context_new(const struct tls_settings *settings, bool server, struct tls_context **ret,
+                       struct error *error)
+{
+	struct tls_context *c;
+	int r = check(settings, server, error);
+
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof *c);
 	if (!c)
 		return error_no_memory(error);
+	c->refs = 1;
 	c->settings = settings;
-	c->loaded_ns = clock_monotonic_ns();
-	r = context_load(settings, &c->ssl, error);
+	c->server = server;
+	c->looked_ns = clock_monotonic_ns();
+	look_at_files(c);
+	c->io = io_new();
+	r = c->io ? context_load(settings, server, &c->ssl, error) : openssl_no_memory(error);
 	if (r < 0) {
-		free(c);
+		tls_context_unref(c);
 		return r;
 	}
 	*ret = c;
 	return 0;
 }
 
+int tls_context_new(const struct tls_settings *settings, struct tls_context **ret,
+                    struct error *error)
+{
+	return context_new(settings, false, ret, error);
+}
+
+int tls_server_context_new(const struct tls_settings *settings, struct tls_context **ret,
+                           struct error *error)
+{
+	return context_new(settings, true, ret, error);
+}
+
+static bool is_current(const X509 *x)
+{
+	return X509_cmp_current_time(X509_get0_notBefore(x)) < 0 &&
+	       X509_cmp_current_time(X509_get0_notAfter(x)) > 0;
+}
+
+/* A certificate that no client would take is no better than the one there is. */
+static int check_renewed(SSL_CTX *old, SSL_CTX *fresh, struct error *error)
+{
+	if (!is_current(SSL_CTX_get0_certificate(fresh)) &&
+	    is_current(SSL_CTX_get0_certificate(old)))
+		return error_set(error, -EINVAL,
+		                 "the new certificate is not valid now; renew it or check this "
+		                 "machine's clock");
+	return 0;
+}
+
+static int load_again(struct tls_context *c, struct error *error)
+{
+	SSL_CTX *fresh = NULL;
+	int r = context_load(c->settings, c->server, &fresh, error);
+
+	if (r == 0 && c->server)
+		r = check_renewed(c->ssl, fresh, error);
+	if (r < 0) {
+		SSL_CTX_free(fresh);
+		return r;
+	}
+	SSL_CTX_free(c->ssl); /* sessions hold their own reference */
+	c->ssl = fresh;
+	return 1;
+}
+
 int tls_context_refresh(struct tls_context *c, struct error *error)
 {
 	uint64_t interval = c->settings->reload_interval, now = clock_monotonic_ns();
-	SSL_CTX *fresh;
+	struct error why = ERROR_INIT;
+	bool changed, was_stale = c->stale;
 	int r;
 
-	if (interval == 0 || now - c->loaded_ns < interval)
+	if (interval == 0 || now - c->looked_ns < interval)
 		return 0;
-	c->loaded_ns = now;
-	r = context_load(c->settings, &fresh, error);
-	if (r < 0)
-		return r;
-	SSL_CTX_free(c->ssl); /* sessions hold their own reference */
-	c->ssl = fresh;
-	return 0;
+	c->looked_ns = now;
+	if (!c->server)
+		return load_again(c, error);
+	changed = look_at_files(c);
+	if (!changed && !was_stale)
+		return 0;
+	r = load_again(c, &why);
+	c->stale = r < 0;
+	if (r < 0 && (changed || !was_stale)) {
+		if (error)
+			*error = why;
+		return error_wrap(error, "the renewed TLS files cannot be used, the old ones "
+		                         "stay in use");
+	}
+	return r < 0 ? 0 : r;
+}
+
+int64_t tls_context_expires(const struct tls_context *c)
+{
+	const X509 *x = SSL_CTX_get0_certificate(c->ssl);
+	struct tm tm;
+
+	if (!x || ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
+		return 0;
+	return timegm(&tm);
+}
+
+void tls_context_unref(struct tls_context *c)
+{
+	if (--c->refs > 0)
+		return;
+	SSL_CTX_free(c->ssl);
+	BIO_meth_free(c->io);
+	free(c);
 }
 
 void tls_context_free(struct tls_context *c)
 {
-	if (!c)
-		return;
-	SSL_CTX_free(c->ssl);
-	free(c);
+	if (c)
+		tls_context_unref(c);
 }

@@ -425,7 +425,7 @@ static int otlp_create(const struct create_args *args, struct component **ret, s
 	component_init(&e->component, &exporter_otlp_type, args);
 	e->config = args->config;
 	e->signal = args->signal;
-	e->tls = otlp_config_tls(e->config);
+	e->tls = tls_client_settings(&e->config->tls);
 	e->request_limit = OTLP_REQUEST_LIMIT;
 	name_agent(e, args->host->version);
 	e->exporter = exporter_new(&e->component, e->signal, &e->config->exporter, otlp_send, e);

@@ -8,42 +8,6 @@ static const char *const compressions[] = {"gzip", "zstd", "none", "snappy", NUL
 
 enum { MAX_HEADERS = 32 };
 
-static const struct option tls_options[] = {
-	OPTION_BOOL(struct otlp_tls_config, insecure, .text = "false",
-                    .doc = "No TLS at all. Also chosen by an endpoint that begins with http:// or "
-                           "unix:."),
-	OPTION_BOOL(struct otlp_tls_config, insecure_skip_verify, .text = "false",
-                    .doc = "TLS without asking whose certificate it is: protects against nobody "
-                           "who can answer."),
-	OPTION_STRING(struct otlp_tls_config, server_name_override,
-                      .doc = "The name that the server's certificate must be for, instead of the "
-                             "endpoint's."),
-	OPTION_STRING(struct otlp_tls_config, ca_file,
-                      .doc = "Certificates, in PEM form, that the server's is trusted by; without "
-                             "it the system's."),
-	OPTION_STRING(struct otlp_tls_config, ca_pem, .doc = "The same, written here."),
-	OPTION_BOOL(struct otlp_tls_config, include_system_ca_certs_pool, .text = "false",
-                    .doc = "Trust the system's authorities beside ca_file."),
-	OPTION_STRING(struct otlp_tls_config, cert_file,
-                      .doc = "The certificate to show to the server, with its chain, in PEM form."),
-	OPTION_STRING(struct otlp_tls_config, cert_pem, .doc = "The same, written here."),
-	OPTION_STRING(struct otlp_tls_config, key_file,
-                      .doc = "The key of cert_file in PEM form, without a password."),
-	OPTION_STRING(struct otlp_tls_config, key_pem, .flags = OPTION_SECRET,
-                      .doc = "The same, written here."),
-	OPTION_STRING(struct otlp_tls_config, min_version, .text = "1.2", .doc = "1.2 or 1.3."),
-	OPTION_STRING(struct otlp_tls_config, max_version, .text = "1.3", .doc = "1.2 or 1.3."),
-	OPTION_STRING_LIST(struct otlp_tls_config, cipher_suites,
-                           .doc = "Cipher suites that may be used, by their IANA names; without it "
-                                  "OpenSSL's choice."),
-	OPTION_STRING_LIST(struct otlp_tls_config, curve_preferences,
-                           .doc = "Key exchange groups, best first: X25519, P256, P384, P521."),
-	OPTION_DURATION(struct otlp_tls_config, reload_interval, .text = "0s",
-                        .doc = "The files are read again before a new connection when they are "
-                               "older than this; 0: never."),
-	OPTION_END,
-};
-
 static const struct option keepalive_options[] = {
 	OPTION_DURATION(struct otlp_keepalive_config, time, .text = "10s", .min = 1e6,
                         .doc = "Ping the server after so long without a byte from it."),
@@ -61,7 +25,7 @@ const struct option otlp_options[] = {
                                "dns:///host:port or unix:///path."),
 	OPTION_ENUM(struct otlp_config, compression, compressions, .text = "gzip",
                     .doc = "How requests are compressed: gzip, zstd or none."),
-	OPTION_GROUP(struct otlp_config, tls, tls_options,
+	OPTION_GROUP(struct otlp_config, tls, tls_client_options,
                      .doc = "Transport security; on by default."),
 	OPTION_STRING_MAP(struct otlp_config, headers, .flags = OPTION_SECRET,
                           .doc = "Sent with every request, for instance an authorization."),
@@ -110,44 +74,6 @@ bool otlp_config_is_plain(const struct otlp_config *c)
 	default:
 		return c->tls.insecure;
 	}
-}
-
-struct tls_settings otlp_config_tls(const struct otlp_config *c)
-{
-	const struct otlp_tls_config *t = &c->tls;
-
-	return (struct tls_settings){
-		.ca_file = t->ca_file,
-		.ca_pem = t->ca_pem,
-		.cert_file = t->cert_file,
-		.cert_pem = t->cert_pem,
-		.key_file = t->key_file,
-		.key_pem = t->key_pem,
-		.server_name_override = t->server_name_override,
-		.min_version = t->min_version,
-		.max_version = t->max_version,
-		.cipher_suites = t->cipher_suites.items,
-		.n_cipher_suites = t->cipher_suites.count,
-		.curves = t->curve_preferences.items,
-		.n_curves = t->curve_preferences.count,
-		.insecure_skip_verify = t->insecure_skip_verify,
-		.include_system_ca_certs_pool = t->include_system_ca_certs_pool,
-		.reload_interval = t->reload_interval,
-	};
-}
-
-static int check_tls(const struct otlp_tls_config *t, struct error *error)
-{
-	if (t->ca_file && t->ca_pem)
-		return error_set(error, -EINVAL, "tls: set ca_file or ca_pem, not both");
-	if (t->cert_file && t->cert_pem)
-		return error_set(error, -EINVAL, "tls: set cert_file or cert_pem, not both");
-	if (t->key_file && t->key_pem)
-		return error_set(error, -EINVAL, "tls: set key_file or key_pem, not both");
-	if ((t->cert_file || t->cert_pem) != (t->key_file || t->key_pem))
-		return error_set(error, -EINVAL,
-		                 "tls: a client certificate needs both cert_file and key_file");
-	return 0;
 }
 
 /* Written by the client itself; a second one would contradict it. */
@@ -219,7 +145,7 @@ int otlp_check(const void *config, struct error *error)
 	if (c->endpoint.scheme != ENDPOINT_UNIX && c->endpoint.port == 0)
 		return error_set(error, -EINVAL, "endpoint \"%s\": the port must not be 0",
 		                 c->endpoint.text);
-	if ((r = check_tls(&c->tls, error)) < 0 || (r = check_headers(&c->headers, error)) < 0)
+	if ((r = tls_client_config_check(&c->tls, error)) < 0 || (r = check_headers(&c->headers, error)) < 0)
 		return r;
 	return exporter_config_check(&c->exporter, error);
 }

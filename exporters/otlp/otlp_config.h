@@ -4,17 +4,10 @@
 
 #include "core/export/exporter.h"
 #include "core/net/grpc_client.h"
+#include "core/net/tls_config.h"
 
 /* OTLP's recommendation for the largest request a client sends, uncompressed. */
 enum { OTLP_REQUEST_LIMIT = 64 * 1024 * 1024 };
-
-struct otlp_tls_config {
-	bool insecure, insecure_skip_verify, include_system_ca_certs_pool;
-	const char *ca_file, *ca_pem, *cert_file, *cert_pem, *key_file, *key_pem;
-	const char *server_name_override, *min_version, *max_version;
-	struct string_list cipher_suites, curve_preferences;
-	uint64_t reload_interval;
-};
 
 struct otlp_keepalive_config {
 	bool enabled, permit_without_stream;
@@ -26,7 +19,7 @@ struct otlp_config {
 	int compression;
 	struct string_map headers;
 	const char *authority, *user_agent, *balancer_name;
-	struct otlp_tls_config tls;
+	struct tls_client_config tls;
 	struct otlp_keepalive_config keepalive;
 	bool wait_for_ready;
 	uint64_t read_buffer_size, write_buffer_size;
@@ -44,7 +37,5 @@ enum coding otlp_config_coding(const struct otlp_config *c);
 
 /* Whether the connection is made without TLS. */
 bool otlp_config_is_plain(const struct otlp_config *c);
-
-struct tls_settings otlp_config_tls(const struct otlp_config *c);
 
 #endif

@@ -294,9 +294,10 @@ static void checks_its_configuration(void **state)
 	        "or none");
 	refuses(f, "{endpoint: \"x:0\"}", "endpoint \"x:0\": the port must not be 0");
 	refuses(f, "{endpoint: \"x:1\", tls: {cert_file: a}}",
-	        "tls: a client certificate needs both cert_file and key_file");
+	        "tls: TLS configuration must include both certificate and key: key_file missing");
 	refuses(f, "{endpoint: \"x:1\", tls: {ca_file: a, ca_pem: b}}",
-	        "tls: set ca_file or ca_pem, not both");
+	        "tls: provide either a CA file or the PEM-encoded string, but not both: ca_file, "
+	        "ca_pem");
 	refuses(f, "{endpoint: \"x:1\", headers: {te: x}}",
 	        "headers: te is written by weir itself and cannot be set");
 	refuses(f, "{endpoint: \"x:1\", headers: {\"a b\": x}}",

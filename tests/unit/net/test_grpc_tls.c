@@ -393,17 +393,17 @@ static void names_what_is_wrong_with_its_files(void **state)
 	        "tls::key_file ", at("ca.pem"),
 	        ": holds no private key in PEM form (one with a password cannot be used)");
 	refuses(state, &(struct tls_settings){.min_version = "1.1"},
-	        "tls::min_version \"1.1\": use 1.2 or 1.3", "", "");
+	        "tls: min_version: unsupported TLS version: \"1.1\"; use 1.2 or 1.3", "", "");
 	refuses(state, &(struct tls_settings){.min_version = "1.3", .max_version = "1.2"},
-	        "tls::min_version 1.3 is above tls::max_version 1.2", "", "");
+	        "tls: min_version 1.3 is above max_version 1.2", "", "");
 	refuses(state,
 	        &(struct tls_settings){.cipher_suites = (const char *const[]){"RC4"},
 	                               .n_cipher_suites = 1},
-	        "tls::cipher_suites: unknown suite RC4", "", "");
+	        "tls: cipher_suites: invalid TLS cipher suite: \"RC4\"", "", "");
 	refuses(state,
 	        &(struct tls_settings){.curves = (const char *const[]){"X448"}, .n_curves = 1},
-	        "tls::curve_preferences: unknown curve X448, use X25519, P256, P384 or P521", "",
-	        "");
+	        "tls: curve_preferences: unknown curve \"X448\"; use X25519, P256, P384 or P521",
+	        "", "");
 }
 
 static void knows_a_key_that_everybody_may_read(void **state)
