@@ -74,6 +74,10 @@ struct http_handler {
 	void (*on_body)(void *arg, struct http_exchange *x, struct slice bytes);
 	void (*on_body_end)(void *arg, struct http_exchange *x);
 	void (*on_gone)(void *arg, struct http_exchange *x); /* before any response was given */
+	/* HTTP/1.1: the server itself answers what is not a request, is too long or too slow (400,
+	 * 408, 417, 431, 501, 503, 505), and ends the connection. Fills headers (constants)
+	 * and body; NULL: a line of plain text. */
+	void (*on_bad_request)(void *arg, int status, struct http_response *response);
 };
 
 /* ---- limits: every one strikes into a counter */
@@ -85,6 +89,7 @@ enum http_limit {
 	HTTP_LIMIT_HEADER_LIST, /* 431, or the stream is reset */
 	HTTP_LIMIT_HEADER_TIME, /* a head that does not end in time */
 	HTTP_LIMIT_BODY_RATE,   /* a body that comes slower than allowed: 408, or reset */
+	HTTP_LIMIT_READ_TIME,   /* a request that does not end in time: as body_rate */
 	HTTP_LIMIT_WRITE_TIME,  /* a response that is not taken: stalled windows, readers asleep */
 	HTTP_LIMIT_IDLE,        /* a connection without a request */
 	HTTP_LIMIT_KEEPALIVE,   /* a ping that was not answered */
@@ -110,7 +115,8 @@ struct http_limits {
 	uint64_t window;      /* bytes of one connection: see back-pressure above */
 	uint64_t handshake;   /* ns */
 	uint64_t header_time; /* ns for a whole head */
-	uint64_t body_rate;   /* bytes per second that a body must come with, after body_grace */
+	uint64_t body_rate;   /* bytes per second that a body must come with on average, after
+	                         body_grace; 0: none */
 	uint64_t body_grace;  /* ns */
 	uint64_t read_time;   /* ns for a whole request; 0: none */
 	uint64_t write_time;  /* ns for a response to be taken */
@@ -136,6 +142,8 @@ struct http_server_config {
 	struct tls_context *tls; /* made with tls_server_context_new(); NULL: plain */
 	bool http1, http2;       /* HTTP/2 by ALPN under TLS, by prior knowledge in plain text */
 	bool no_keep_alive;      /* HTTP/1.1: one request a connection */
+	/* connections: at most what the process's descriptors allow, less a reserve of 256 (or half
+	 * of them, when that is less) for everything else. */
 	struct http_limits limits;
 };
 
@@ -156,7 +164,7 @@ uint64_t http_server_struck(const struct http_server *s, enum http_limit l); /* 
 void http_server_drain(struct http_server *s, void (*drained)(void *arg), void *arg);
 
 /* Closes what is left at once, telling on_gone of each exchange; closed(arg) comes once, after which
- * all is freed. Takes NULL, then closed is called at once. */
+ * all is freed; drained does not come any more. Takes NULL, then closed is called at once. */
 void http_server_close(struct http_server *s, void (*closed)(void *arg), void *arg);
 
 #endif
