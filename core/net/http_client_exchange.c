@@ -1,0 +1,588 @@
+/* One request: what libcurl is told, what it hands over, and what is made of its answer. */
+#include "core/net/http_client_internal.h"
+
+#include "core/base/clock.h"
+#include "core/wire/compress.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+enum {
+	/* A server that never stops sending header fields would fill the memory. */
+	HEADER_LIMIT = 64 * 1024,
+	WHERE_BYTES = 300,
+};
+#define CONNECT_TIMEOUT_NS (20 * NS_PER_S)
+
+/* ---- what libcurl asks for and hands over */
+
+static size_t on_read(char *to, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+	size_t room = size * n, written = 0;
+
+	while (written < room && x->piece < x->n_pieces) {
+		struct slice piece = x->pieces[x->piece];
+		size_t len = piece.len - x->offset;
+
+		if (len > room - written)
+			len = room - written;
+		if (len)
+			memcpy(to + written, piece.data + x->offset, len);
+		written += len;
+		x->offset += len;
+		if (x->offset == piece.len) {
+			x->piece++;
+			x->offset = 0;
+		}
+	}
+	return written;
+}
+
+/* The connection was gone: the request is sent again on another. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http_exchange *x = arg;
+	size_t at = (size_t)offset;
+
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_FAIL;
+	for (x->piece = 0; x->piece < x->n_pieces && at >= x->pieces[x->piece].len; x->piece++)
+		at -= x->pieces[x->piece].len;
+	x->offset = at;
+	return x->piece < x->n_pieces || at == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+
+	(void)line;
+	x->header_bytes += size * n;
+	x->too_large = x->header_bytes > HEADER_LIMIT;
+	return x->too_large ? 0 : size * n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct http_exchange *x = arg;
+
+	if (size * n > x->limit - x->body.len) {
+		x->too_large = true;
+		return 0;
+	}
+	buffer_append(&x->body, bytes, size * n);
+	x->no_memory = x->body.failed;
+	return x->no_memory ? 0 : size * n;
+}
+
+/* ---- the handle */
+
+static bool set_fixed(struct http_exchange *x)
+{
+	const struct http_client_config *config = &x->client->config;
+	uint64_t connect = config->connect_timeout ? config->connect_timeout : CONNECT_TIMEOUT_NS;
+	uint64_t idle_s = config->idle_timeout / NS_PER_S;
+	CURL *e = x->easy;
+	CURLcode r = CURLE_OK;
+
+#define SET(option, value)                                                                         \
+	do {                                                                                       \
+		if (r == CURLE_OK)                                                                 \
+			r = curl_easy_setopt(e, option, value);                                    \
+	} while (0)
+	SET(CURLOPT_PRIVATE, x);
+	SET(CURLOPT_ERRORBUFFER, x->why);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name look-up that is given up */
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_READDATA, x);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
+	SET(CURLOPT_SEEKDATA, x);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, x);
+	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_WRITEDATA, x);
+	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(CURLOPT_HTTP_VERSION,
+	    config->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_PIPEWAIT, config->http2 ? 1L : 0L);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / NS_PER_MS));
+	SET(CURLOPT_MAXAGE_CONN,
+	    config->idle_timeout && idle_s < INT_MAX ? (long)(idle_s ? idle_s : 1) : (long)INT_MAX);
+	if (config->user_agent)
+		SET(CURLOPT_USERAGENT, config->user_agent);
+	if (config->unix_path)
+		SET(CURLOPT_UNIX_SOCKET_PATH, config->unix_path);
+	if (config->proxy_url) {
+		SET(CURLOPT_PROXY, config->proxy_url);
+		SET(CURLOPT_NOPROXY, config->no_proxy ? config->no_proxy : "");
+	}
+#undef SET
+	if (r == CURLE_OK)
+		r = http_client_tls_apply(x->client, e);
+	return r == CURLE_OK;
+}
+
+struct http_exchange *http_exchange_new(struct http_client *c)
+{
+	struct http_exchange *x = calloc(1, sizeof *x);
+
+	if (!x)
+		return NULL;
+	x->client = c;
+	list_init(&x->link);
+	x->easy = curl_easy_init();
+	if (x->easy && set_fixed(x))
+		return x;
+	http_exchange_free(x);
+	return NULL;
+}
+
+void http_exchange_clear(struct http_exchange *x)
+{
+	curl_slist_free_all(x->headers);
+	curl_slist_free_all(x->connect_to);
+	x->headers = x->connect_to = NULL;
+	curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(x->easy, CURLOPT_CONNECT_TO, NULL);
+	buffer_fini(&x->body);
+}
+
+void http_exchange_free(struct http_exchange *x)
+{
+	if (!x)
+		return;
+	timer_free(x->deadline);
+	curl_slist_free_all(x->headers);
+	curl_slist_free_all(x->connect_to);
+	curl_easy_cleanup(x->easy);
+	buffer_fini(&x->body);
+	free(x);
+}
+
+/* ---- the request */
+
+static int append(struct curl_slist **list, struct buffer *line, struct error *error)
+{
+	const char *text = buffer_string(line);
+	struct curl_slist *longer = text ? curl_slist_append(*list, text) : NULL;
+
+	buffer_clear(line);
+	if (!longer)
+		return error_no_memory(error);
+	*list = longer;
+	return 0;
+}
+
+/* A line break in a value would be the end of the header. */
+static bool is_sendable(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.data[i] < 0x20 && s.data[i] != '\t') || s.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int add_header(struct http_exchange *x, struct buffer *line, const struct http_header *h,
+                      struct error *error)
+{
+	if (!h->name.len || !is_sendable(h->name) || !is_sendable(h->value))
+		return error_set(error, -EINVAL,
+		                 "the header %.*s has a line break or another control character in "
+		                 "it",
+		                 is_sendable(h->name) ? (int)h->name.len : 0,
+		                 (const char *)h->name.data);
+	buffer_append_slice(line, h->name);
+	/* libcurl's way to write a field without a value; with a colon it would be left out */
+	buffer_append_string(line, h->value.len ? ": " : ";");
+	buffer_append_slice(line, h->value);
+	return append(&x->headers, line, error);
+}
+
+static int set_headers(struct http_exchange *x, const struct http_client_request *request,
+                       struct buffer *line, struct error *error)
+{
+	static const struct slice type = SLICE_LITERAL("content-type");
+	bool has_type = false;
+	int r;
+
+	/* Without: libcurl would wait for a "100 Continue" that few servers send. */
+	buffer_append_string(line, "Expect:");
+	r = append(&x->headers, line, error);
+	if (r == 0) {
+		buffer_append_string(line, "Accept-Encoding: gzip");
+		r = append(&x->headers, line, error);
+	}
+	for (size_t i = 0; r == 0 && i < request->n_headers; i++) {
+		has_type |= slice_equal(request->headers[i].name, type);
+		r = add_header(x, line, &request->headers[i], error);
+	}
+	if (r == 0 && !has_type) { /* libcurl's own would speak of a form */
+		buffer_append_string(line, "Content-Type:");
+		r = append(&x->headers, line, error);
+	}
+	return r;
+}
+
+/* The server's certificate must be for another name than the one that is connected to. libcurl takes
+ * that name from the URL, so the URL gets it, and the connection and the Host field keep the old. */
+static int override_name(struct http_exchange *x, CURLU *url, struct buffer *line,
+                         struct error *error)
+{
+	const char *name = x->client->tls_settings.server_name_override;
+	char *host = NULL, *port = NULL, *own_port = NULL;
+	int r;
+
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) {
+		r = error_no_memory(error);
+	} else if (curl_url_set(url, CURLUPART_HOST, name, 0) != CURLUE_OK) {
+		r = error_set(error, -EINVAL, "tls::server_name_override \"%s\" is not a name",
+		              name);
+	} else {
+		curl_url_get(url, CURLUPART_PORT, &own_port, CURLU_NO_DEFAULT_PORT);
+		buffer_printf(line, "%s:%s:%s:%s", name, port, host, port);
+		r = append(&x->connect_to, line, error);
+		buffer_printf(line, "Host: %s%s%s", host, own_port ? ":" : "",
+		              own_port ? own_port : "");
+		if (r == 0)
+			r = append(&x->headers, line, error);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_free(own_port);
+	return r;
+}
+
+static int set_url(struct http_exchange *x, const char *text, struct buffer *line,
+                   struct error *error)
+{
+	const char *name = x->client->tls_settings.server_name_override;
+	CURLU *url;
+	char *whole = NULL;
+	int r;
+
+	if (!name || !*name || strncasecmp(text, "https:", 6) != 0)
+		return curl_easy_setopt(x->easy, CURLOPT_URL, text) == CURLE_OK
+		               ? 0
+		               : error_no_memory(error);
+	url = curl_url();
+	if (!url)
+		return error_no_memory(error);
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS) != CURLUE_OK)
+		r = error_set(error, -EINVAL, "not a URL");
+	else
+		r = override_name(x, url, line, error);
+	if (r == 0 && (curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK ||
+	               curl_easy_setopt(x->easy, CURLOPT_URL, whole) != CURLE_OK))
+		r = error_no_memory(error);
+	curl_free(whole);
+	curl_url_cleanup(url);
+	return r;
+}
+
+static bool set_method(struct http_exchange *x, const char *method, curl_off_t len)
+{
+	bool has_body = len > 0 || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
+	CURLcode r;
+
+	if (has_body) {
+		r = curl_easy_setopt(x->easy, CURLOPT_POST, 1L);
+		if (r == CURLE_OK)
+			r = curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, len);
+	} else {
+		r = curl_easy_setopt(x->easy, CURLOPT_HTTPGET, 1L);
+	}
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(x->easy, CURLOPT_NOBODY,
+		                     strcmp(method, "HEAD") == 0 ? 1L : 0L);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST,
+		                     strcmp(method, has_body ? "POST" : "GET") == 0 ? NULL
+		                                                                    : method);
+	return r == CURLE_OK;
+}
+
+int http_exchange_prepare(struct http_exchange *x, const struct http_client_request *request,
+                          struct error *error)
+{
+	struct buffer line = BUFFER_INIT;
+	curl_off_t len = 0;
+	int r;
+
+	for (size_t i = 0; i < request->n_pieces; i++)
+		len += (curl_off_t)request->pieces[i].len;
+	x->pieces = request->pieces;
+	x->n_pieces = request->n_pieces;
+	x->piece = x->offset = 0;
+	x->limit = request->response_limit;
+	x->header_bytes = 0;
+	x->too_large = x->no_memory = false;
+	x->why[0] = '\0';
+	r = set_url(x, request->url, &line, error);
+	if (r == 0)
+		r = set_headers(x, request, &line, error);
+	buffer_fini(&line);
+	if (r < 0)
+		return r;
+	if (!set_method(x, request->method, len) ||
+	    curl_easy_setopt(x->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)x->limit) !=
+	            CURLE_OK ||
+	    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) != CURLE_OK ||
+	    curl_easy_setopt(x->easy, CURLOPT_CONNECT_TO, x->connect_to) != CURLE_OK)
+		return error_no_memory(error);
+	return 0;
+}
+
+/* ---- the answer */
+
+/* Host and port of the server, for people. */
+static void name_server(const struct http_exchange *x, char *ret, size_t size)
+{
+	char *text = NULL, *host = NULL, *port = NULL;
+	CURLU *url = curl_url();
+
+	snprintf(ret, size, "the server");
+	if (x->client->config.unix_path)
+		snprintf(ret, size, "%s", x->client->config.unix_path);
+	else if (url && curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &text) == CURLE_OK &&
+	         text && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+	         curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	         curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		snprintf(ret, size, "%s:%s", host, port);
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(url);
+}
+
+/* What the connection attempt came to. libcurl names the host it tried, which may be a proxy's. */
+static void explain_connect(const struct http_exchange *x, const char *where, char *text,
+                            size_t size)
+{
+	long number = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &number);
+	snprintf(text, size, "cannot connect to %s: %s%s%s", where, *x->why ? x->why : "no answer",
+	         number ? ": " : "", number ? strerror((int)number) : "");
+}
+
+static void explain_certificate(const struct http_exchange *x, const char *where, char *text,
+                                size_t size)
+{
+	static const char prefix[] = "SSL certificate problem: ";
+	const char *why = x->why;
+
+	if (strncmp(why, prefix, sizeof prefix - 1) != 0) {
+		snprintf(text, size,
+		         "certificate of %s is not for that name: %s; connect by a name it is for "
+		         "or "
+		         "set tls::server_name_override",
+		         where, why);
+		return;
+	}
+	why += sizeof prefix - 1;
+	snprintf(text, size, "certificate of %s is not trusted: %s; %s", where, why,
+	         strstr(why, "expired") || strstr(why, "not yet valid")
+	                 ? "renew it or check this machine's clock"
+	                 : "set tls::ca_file");
+}
+
+static void explain(const struct http_exchange *x, CURLcode code, const char *where, char *text,
+                    size_t size)
+{
+	const char *why = *x->why ? x->why : curl_easy_strerror(code);
+
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_OPERATION_TIMEDOUT: /* of connecting: the rest has our own deadline */
+		snprintf(text, size, "cannot connect to %s: %s", where, why);
+		break;
+	case CURLE_COULDNT_CONNECT:
+		explain_connect(x, where, text, size);
+		break;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		explain_certificate(x, where, text, size);
+		break;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+		snprintf(text, size, "TLS with %s failed: %s", where, why);
+		break;
+	case CURLE_OUT_OF_MEMORY:
+		snprintf(text, size, "out of memory");
+		break;
+	default:
+		snprintf(text, size, "connection to %s lost: %s", where, why);
+	}
+}
+
+static void explain_late(const struct http_exchange *x, const char *where, char *text, size_t size)
+{
+	curl_off_t connected = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+	if (connected > 0)
+		snprintf(text, size, "%s did not answer in time", where);
+	else
+		snprintf(text, size, "no connection to %s in time%s%s", where, *x->why ? ": " : "",
+		         x->why);
+}
+
+static bool header(CURL *easy, const char *name, struct slice *ret)
+{
+	struct curl_header *h;
+
+	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return false;
+	if (h->amount > 1 &&
+	    curl_easy_header(easy, name, h->amount - 1, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return false;
+	*ret = slice_from_string(h->value);
+	return true;
+}
+
+bool http_client_header(const struct http_client_response *response, const char *name,
+                        struct slice *ret)
+{
+	return response->exchange && header(response->exchange->easy, name, ret);
+}
+
+/* RFC 9110: seconds, or a date. */
+static bool parse_retry_after(struct slice value, uint64_t *ret_ns)
+{
+	uint64_t seconds = 0;
+	size_t i = 0;
+
+	for (; i < value.len && value.data[i] >= '0' && value.data[i] <= '9'; i++)
+		if (seconds <= UINT32_MAX)
+			seconds = seconds * 10 + (value.data[i] - '0');
+	if (i == 0 || i < value.len) {
+		time_t date = curl_getdate((const char *)value.data, NULL);
+		uint64_t now = clock_realtime_ns() / NS_PER_S;
+
+		if (date < 0)
+			return false;
+		seconds = (uint64_t)date > now ? (uint64_t)date - now : 0;
+	}
+	*ret_ns = (seconds < UINT32_MAX ? seconds : UINT32_MAX) * NS_PER_S;
+	return true;
+}
+
+static void set_unreadable(struct http_client_response *r, const char *where, const char *why,
+                           char *text, size_t size)
+{
+	r->result = HTTP_CLIENT_UNREADABLE;
+	snprintf(text, size, "the answer of %s (HTTP status %u) %.300s", where, r->status, why);
+}
+
+static void inflate(struct http_exchange *x, struct http_client_response *r, const char *where,
+                    char *text, size_t size)
+{
+	struct buffer plain = BUFFER_INIT;
+	enum coding coding = CODING_IDENTITY;
+	struct error error = ERROR_INIT;
+	struct slice name;
+
+	r->body = buffer_slice(&x->body);
+	if (!header(x->easy, "content-encoding", &name) || r->body.len == 0)
+		return;
+	if (!coding_from_name(name, &coding)) {
+		set_unreadable(r, where, "is compressed in an unknown way", text, size);
+		return;
+	}
+	if (coding == CODING_IDENTITY)
+		return;
+	if (compress_inflate(coding, r->body, x->limit, &plain, &error) < 0) {
+		set_unreadable(r, where, error.message, text, size);
+	} else {
+		buffer_fini(&x->body);
+		x->body = plain;
+		plain = (struct buffer)BUFFER_INIT;
+		r->body = buffer_slice(&x->body);
+	}
+	buffer_fini(&plain);
+}
+
+static void read_answer(struct http_exchange *x, struct http_client_response *r, const char *where,
+                        char *text, size_t size)
+{
+	struct slice value;
+
+	r->exchange = x;
+	header(x->easy, "content-type", &r->type);
+	if (header(x->easy, "retry-after", &value))
+		r->has_retry_after = parse_retry_after(value, &r->retry_after_ns);
+	inflate(x, r, where, text, size);
+}
+
+void http_exchange_tell(struct http_exchange *x, enum http_client_result result, CURLcode code)
+{
+	char where[WHERE_BYTES], text[WHERE_BYTES + CURL_ERROR_SIZE + 100];
+	struct http_client_response r = {.result = result, .text = text};
+	long status = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+	r.status = (unsigned)status;
+	name_server(x, where, sizeof where);
+	text[0] = '\0';
+	if (x->too_large || code == CURLE_FILESIZE_EXCEEDED) {
+		char why[80];
+
+		snprintf(why, sizeof why, "is larger than the limit of %zu bytes",
+		         x->header_bytes > HEADER_LIMIT ? (size_t)HEADER_LIMIT : x->limit);
+		set_unreadable(&r, where, why, text, sizeof text);
+	} else if (result == HTTP_CLIENT_ANSWERED) {
+		read_answer(x, &r, where, text, sizeof text);
+	} else if (result == HTTP_CLIENT_LATE) {
+		explain_late(x, where, text, sizeof text);
+	} else if (result == HTTP_CLIENT_CANCELED) {
+		snprintf(text, sizeof text, "canceled");
+	} else {
+		explain(x, x->no_memory ? CURLE_OUT_OF_MEMORY : code, where, text, sizeof text);
+	}
+	x->done(x->arg, &r);
+}
+
+/* ---- URLs */
+
+int http_client_url_check(const char *what, const char *text, struct error *error)
+{
+	const char *authority = strstr(text, "://");
+	char *scheme = NULL, *host = NULL;
+	CURLU *url = curl_url();
+	CURLUcode code;
+	int r = 0;
+
+	if (!url)
+		return error_no_memory(error);
+	code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+	if (code == CURLUE_OK)
+		code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+	if (code == CURLUE_OK)
+		code = curl_url_get(url, CURLUPART_HOST, &host, 0);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		r = error_no_memory(error);
+	else if (code == CURLUE_BAD_SCHEME || !authority ||
+	         (code == CURLUE_OK && strcasecmp(scheme, "http") != 0 &&
+	          strcasecmp(scheme, "https") != 0))
+		r = error_set(error, -EINVAL,
+		              "%s must be a valid URL: it begins with http:// or https://", what);
+	else if (code != CURLUE_OK)
+		r = error_set(error, -EINVAL, "%s must be a valid URL: %s", what,
+		              curl_url_strerror(code));
+	else if (authority[3] == '/') /* libcurl would go on to what follows */
+		r = error_set(error, -EINVAL, "%s must be a valid URL: No host part in the URL",
+		              what);
+	curl_free(scheme);
+	curl_free(host);
+	curl_url_cleanup(url);
+	return r;
+}
