@@ -147,6 +147,16 @@ bool health_pipeline_is_healthy(const struct health *h, const struct health_pipe
 	return true;
 }
 
+bool health_all_is_healthy(const struct health *h)
+{
+	const struct health_part *part;
+
+	LIST_FOR_EACH(part, &h->parts, link)
+		if (!health_part_is_healthy(h, part))
+			return false;
+	return true;
+}
+
 /* What speaks for the whole: errors, the worse first, but only where nothing is on its way in or
  * out. */
 static int weight(enum component_status status)
@@ -163,22 +173,46 @@ static int weight(enum component_status status)
 	return weights[status];
 }
 
+struct sum {
+	const struct health_part *worst;
+	bool all_stopped;
+};
+
+static void sum_add(struct sum *sum, const struct health_part *part)
+{
+	int more = sum->worst ? weight(part->status) - weight(sum->worst->status) : 1;
+
+	if (more > 0 || (more == 0 && part->since_ns > sum->worst->since_ns))
+		sum->worst = part;
+	sum->all_stopped = sum->all_stopped && part->status == STATUS_STOPPED;
+}
+
+static struct health_part sum_of(const struct sum *sum)
+{
+	struct health_part part = *sum->worst;
+
+	if (part.status == STATUS_STOPPED && !sum->all_stopped)
+		part.status = STATUS_STOPPING;
+	return part;
+}
+
 struct health_part health_sum_up(const struct health_pipeline *pipeline)
 {
-	const struct health_part *worst = pipeline->seats->part;
-	bool all_stopped = true;
-	struct health_part sum;
+	struct sum sum = {.all_stopped = true};
 
-	for (const struct health_seat *s = pipeline->seats; s; s = s->next) {
-		int more = weight(s->part->status) - weight(worst->status);
-		if (more > 0 || (more == 0 && s->part->since_ns > worst->since_ns))
-			worst = s->part;
-		all_stopped = all_stopped && s->part->status == STATUS_STOPPED;
-	}
-	sum = *worst;
-	if (sum.status == STATUS_STOPPED && !all_stopped)
-		sum.status = STATUS_STOPPING;
-	return sum;
+	for (const struct health_seat *s = pipeline->seats; s; s = s->next)
+		sum_add(&sum, s->part);
+	return sum_of(&sum);
+}
+
+struct health_part health_sum_up_all(const struct health *h)
+{
+	struct sum sum = {.all_stopped = true};
+	const struct health_part *part;
+
+	LIST_FOR_EACH(part, &h->parts, link)
+		sum_add(&sum, part);
+	return sum_of(&sum);
 }
 
 static bool takes_data(struct health *h)

@@ -86,8 +86,12 @@ bool health_is_short_of_memory(struct health *h);
 bool health_part_is_healthy(const struct health *h, const struct health_part *part);
 bool health_pipeline_is_healthy(const struct health *h, const struct health_pipeline *pipeline);
 
-/* The worst of a pipeline's parts: its status, since when, and why. The pipeline has parts. */
+bool health_all_is_healthy(const struct health *h);
+
+/* The worst of a pipeline's parts, or of all: its status, since when, and why. There is at least
+ * one. */
 struct health_part health_sum_up(const struct health_pipeline *pipeline);
+struct health_part health_sum_up_all(const struct health *h);
 
 /* Everything has started, nothing is stopping, there is memory, and this pipeline, or each of them,
  * is healthy. */

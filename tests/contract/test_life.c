@@ -10,6 +10,7 @@
 #include "core/component.h"
 #include "core/loop/timer.h"
 #include "core/pipeline/plan.h"
+#include "core/self/health.h"
 #include "core/self/metrics.h"
 #include "tests/support/failing_memory.h"
 #include "tests/unit/export/make_batch.h"
@@ -31,6 +32,7 @@ static const struct {
 	{EXPORTER, "file", "{path: '%s/out.jsonl'}", "{path: '%s/no/such/folder/out.jsonl'}"},
 	{EXPORTER, "otlp", "{endpoint: '127.0.0.1:9', tls: {insecure: true}}",
          "{endpoint: '127.0.0.1:9', tls: {ca_file: '%s/none.pem'}}"},
+	{EXTENSION, "health_check", "{endpoint: 'localhost:0'}", "{endpoint: '192.0.2.1:1'}"},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
 };
 
@@ -54,6 +56,7 @@ struct life {
 	struct timer *patience;
 	struct budget budget;
 	struct metrics *metrics;
+	struct health *health;
 	struct host host;
 	struct component *component;
 	struct batch *batch; /* to be fed; made before allocations fail */
@@ -147,12 +150,15 @@ static void open_life(struct life *l, const struct component_type *type, const c
 	assert_int_equal(loop_new(&l->loop, NULL), 0);
 	l->metrics = metrics_new();
 	l->patience = timer_new(l->loop, on_patience_gone, l);
+	l->health = health_new(&l->budget);
 	assert_non_null(l->metrics);
+	assert_non_null(l->health);
 	assert_non_null(l->patience);
 	l->host = (struct host){
 		.loop = l->loop,
 		.budget = &l->budget,
 		.metrics = l->metrics,
+		.health = l->health,
 		.version = "0.0.0",
 		.report = on_report,
 	};
@@ -225,6 +231,7 @@ static void close_life(struct life *l, int result)
 	assert_int_equal(l->budget.used, 0);
 	loop_free(l->loop);
 	metrics_free(l->metrics);
+	health_free(l->health);
 	arena_fini(&l->arena);
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/list.h"
 #include "core/data/build.h"
 #include "core/loop/timer.h"
+#include "core/self/health.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -51,7 +52,9 @@ void stage_begin(struct stage *s)
 	assert_int_equal(loop_new(&s->host.loop, NULL), 0);
 	arena_init(&s->arena, NULL);
 	s->host.metrics = metrics_new();
+	s->host.health = health_new(&s->budget);
 	assert_non_null(s->host.metrics);
+	assert_non_null(s->host.health);
 }
 
 void *stage_config(struct stage *s, const struct component_type *type, const char *yaml)
@@ -127,6 +130,7 @@ void stage_end(struct stage *s)
 	loop_run(s->host.loop);
 	loop_free(s->host.loop);
 	metrics_free(s->host.metrics);
+	health_free(s->host.health);
 	arena_fini(&s->arena);
 	assert_int_equal(s->budget.used, 0);
 }
