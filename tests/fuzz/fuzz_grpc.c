@@ -1,8 +1,10 @@
 /* What a server may send: HTTP/2 bytes into a client session that has requests in flight, in pieces of a size
- * that the first byte chooses; header values and message frames are read as the gRPC client reads them. */
+ * that the first byte chooses; header values and message frames are read as the gRPC client reads them. And
+ * what a client may send: the same bytes as the body of a call, in the same pieces. */
 #include "core/base/base64.h"
+#include "core/net/grpc_server.h"
 #include "core/net/h2.h"
-#include "core/wire/grpc.h"
+#include "tests/unit/net/fake_exchange.h"
 
 #include <stdlib.h>
 
@@ -52,9 +54,14 @@ static void read_values(struct slice value)
 {
 	uint8_t binary[256];
 	char text[64];
+	uint64_t ns;
 	size_t len;
 
 	grpc_message_decode(value, text, sizeof text);
+	if (grpc_message_encode(value, text, sizeof text) >= sizeof text)
+		abort();
+	if (grpc_timeout_parse(value, &ns) && ns > INT64_MAX)
+		abort();
 	grpc_status_parse(value);
 	if (base64_decode(value, binary, sizeof binary, &len))
 		grpc_retry_info_decode(slice_of(binary, len));
@@ -127,6 +134,86 @@ static void start_calls(struct h2 *h, struct call *calls)
 	}
 }
 
+/* ---- a client's side */
+
+struct service {
+	struct budget budget;
+	uint32_t length;
+	unsigned ended;
+};
+
+static void on_call(void *arg, struct grpc_server_call *c)
+{
+	(void)arg, (void)c;
+}
+
+static struct rcbuf *on_message(void *arg, struct grpc_server_call *c, uint32_t length)
+{
+	struct service *s = arg;
+	struct rcbuf *message = rcbuf_claim(length, &s->budget);
+
+	if (length > LIMIT)
+		abort();
+	s->length = length;
+	if (!message) {
+		s->ended++;
+		grpc_server_reply(c, &(struct grpc_reply){.status = GRPC_UNAVAILABLE});
+	}
+	return message;
+}
+
+static void on_complete(void *arg, struct grpc_server_call *c, struct rcbuf *message,
+                        enum coding coding)
+{
+	struct service *s = arg;
+	struct grpc_reply reply = {.status = GRPC_OK,
+	                           .message = slice_of(message->data, s->length)};
+
+	if (message->charged != s->length || (unsigned)coding >= CODING_COUNT)
+		abort();
+	s->ended++;
+	grpc_server_reply(c, &reply);
+	rcbuf_unref(message);
+}
+
+static void on_gone(void *arg, struct grpc_server_call *c)
+{
+	struct service *s = arg;
+
+	(void)c;
+	s->ended++;
+}
+
+static const struct grpc_server_handler service_handler = {on_call, on_message, on_complete,
+                                                           on_gone};
+
+static void serve(const uint8_t *data, size_t size, size_t step)
+{
+	const struct http_handler *http = &grpc_server_http_handler;
+	struct service service = {.budget = {.limit = LIMIT / 2}};
+	struct grpc_server *g = grpc_server_new(NULL, LIMIT, &service_handler, &service);
+	struct http_exchange x;
+
+	if (!g)
+		return;
+	fake_exchange_init(&x, "/a.B/C");
+	if (step & 1)
+		fake_exchange_add(&x, "grpc-encoding", "gzip");
+	http->on_request(g, &x);
+	for (size_t at = 0, len; at < size && !x.responses; at += len) {
+		len = size - at < step ? size - at : step;
+		http->on_body(g, &x, slice_of(data + at, len));
+	}
+	if (!x.responses && step & 2)
+		http->on_gone(g, &x);
+	else if (!x.responses)
+		http->on_body_end(g, &x);
+	if (service.ended != 1 || x.responses > 1 || service.budget.used != 0)
+		abort();
+	fake_exchange_fini(&x);
+	grpc_server_free(g);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct call calls[REQUESTS] = {0};
@@ -140,6 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_frames(&reader, slice_of(data + 1, size - 1));
 	read_values(slice_of(data + 1, size - 1));
 	grpc_retry_info_decode(slice_of(data + 1, size - 1));
+	serve(data + 1, size - 1, data[0] ? data[0] : size);
 
 	if (h2_new(&session_events, NULL, &h, NULL) < 0)
 		return 0;
