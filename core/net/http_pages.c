@@ -13,6 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Request line and headers together, against a peer that sends headers for ever. */
+enum { HEAD_LIMIT = 8 * 1024 };
+
 static const struct page_limits default_limits = {.connections = 64,
                                                   .patience_ns = 30 * NS_PER_S,
                                                   .lingering_ns = 2 * NS_PER_S};
@@ -96,6 +99,8 @@ static bool send_response(struct connection *c, struct page_response *response, 
                           bool keep_alive)
 {
 	struct buffer head = BUFFER_INIT;
+	struct http_header headers[2];
+	size_t n_headers = 0;
 	struct slice pieces[2];
 	bool sent = false;
 
@@ -105,7 +110,14 @@ static bool send_response(struct connection *c, struct page_response *response, 
 		response->content_type = "text/plain";
 		response->body = (struct buffer)BUFFER_INIT;
 	}
-	h1_write_head(&head, response->status, response->content_type, response->body.len,
+	if (response->content_type)
+		headers[n_headers++] =
+			(struct http_header){SLICE_LITERAL("Content-Type"),
+		                             slice_from_string(response->content_type), false};
+	if (response->status == 405)
+		headers[n_headers++] = (struct http_header){SLICE_LITERAL("Allow"),
+		                                            SLICE_LITERAL("GET, HEAD"), false};
+	h1_write_head(c->h1, &head, response->status, headers, n_headers, response->body.len,
 	              keep_alive);
 	if (head.failed)
 		goto out;
@@ -127,51 +139,57 @@ static bool send_status(struct connection *c, int status, bool is_head, bool kee
 }
 
 /* Answers the request that is complete; false when the connection cannot go on. */
-static bool answer(struct connection *c, struct h1_request request, bool keep_alive)
+static bool answer(struct connection *c, const struct http_request *request, bool keep_alive)
 {
-	struct page_request asked = {request.method, request.path, request.query};
+	struct page_request asked = {request->method, request->path, request->query};
 	struct page_response response = {.status = 200, .content_type = "text/plain"};
-	bool is_head = slice_equal(request.method, SLICE_LITERAL("HEAD"));
+	bool is_head = slice_equal(request->method, SLICE_LITERAL("HEAD"));
 
-	if (!is_head && !slice_equal(request.method, SLICE_LITERAL("GET")))
+	if (!is_head && !slice_equal(request->method, SLICE_LITERAL("GET")))
 		return send_status(c, 405, false, keep_alive);
+	if (!request->has_length || request->length > 0)
+		return send_status(c, 413, false, keep_alive);
 	c->server->handler(c->server->arg, &asked, &response);
 	return send_response(c, &response, is_head, keep_alive);
+}
+
+/* The head is all there is of a request; false when the connection cannot go on. */
+static bool on_head(struct connection *c)
+{
+	const struct http_request *request = h1_request(c->h1);
+	bool has_body = !request->has_length || request->length > 0;
+	/* Responses are not piled up for a peer that asks without reading. */
+	bool keep_alive = h1_keep_alive(c->h1) && !has_body && tcp_unsent(c->tcp) == 0;
+
+	if (!answer(c, request, keep_alive))
+		return false;
+	h1_forget(c->h1);
+	if (!keep_alive)
+		finish(c);
+	else
+		wait_for_peer(c);
+	return true;
 }
 
 static void on_data(void *arg, struct slice bytes)
 {
 	struct connection *c = arg;
+	enum h1_event event = H1_HEAD;
+	struct slice part;
+	bool ok = true;
 
-	while (!c->finishing && bytes.len > 0) {
-		struct h1_request request;
-		bool keep_alive;
-
-		switch (h1_feed(c->h1, &bytes)) {
-		case H1_MORE:
-			break;
-		case H1_ERROR:
-			if (!send_status(c, h1_error_status(c->h1), false, false)) {
-				drop(c);
-				return;
-			}
-			finish(c);
-			break;
-		case H1_REQUEST:
-			request = h1_request(c->h1);
-			/* Responses are not piled up for a peer that asks without reading. */
-			keep_alive = request.keep_alive && tcp_unsent(c->tcp) == 0;
-			if (!answer(c, request, keep_alive)) {
-				drop(c);
-				return;
-			}
-			if (!keep_alive)
+	while (ok && !c->finishing && event != H1_MORE) {
+		event = h1_next(c->h1, &bytes, &part);
+		if (event == H1_HEAD) {
+			ok = on_head(c);
+		} else if (event == H1_ERROR) {
+			ok = send_status(c, h1_error_status(c->h1), false, false);
+			if (ok)
 				finish(c);
-			else
-				wait_for_peer(c);
-			break;
 		}
 	}
+	if (!ok)
+		drop(c);
 }
 
 static void on_drained(void *arg)
@@ -211,7 +229,7 @@ static void on_accept(void *arg, struct tcp *tcp)
 	}
 	c->server = s;
 	c->tcp = tcp;
-	c->h1 = h1_new();
+	c->h1 = h1_new(HEAD_LIMIT);
 	c->patience = timer_new(s->loop, on_impatient, c);
 	list_push(&s->connections, &c->link);
 	s->open++;

@@ -125,9 +125,10 @@ static void answers_a_request_and_keeps_the_connection(void **state)
 	assert_non_null(strstr(buffer_string(&c.got), "HTTP/1.1 200 OK\r\n"));
 	assert_non_null(strstr(buffer_string(&c.got), "Content-Length: 10\r\n"));
 	client_send(&c, "GET /metrics?b");
-	client_send(&c, "=2 HTTP/1.1\r\n\r\n");
+	client_send(&c, "=2 HTTP/1.1\r\nHost: x\r\n\r\n");
 	wait_for_text(&f, &c, "query=b=2\n");
-	client_send(&c, "GET /none HTTP/1.1\r\n\r\nGET /metrics?c=3 HTTP/1.1\r\n\r\n");
+	client_send(&c, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n"
+	                "GET /metrics?c=3 HTTP/1.1\r\nHost: x\r\n\r\n");
 	wait_for_text(&f, &c, "query=c=3\n");
 	assert_non_null(strstr(buffer_string(&c.got), "404 Not Found"));
 	assert_int_equal(f.calls, 4);
@@ -173,7 +174,7 @@ static void sends_a_large_body_whole(void **state)
 
 	fixture_open(&f, state);
 	client_connect(&f, &c, "localhost");
-	client_send(&c, "GET /metrics?big HTTP/1.1\r\nConnection: close\r\n\r\n");
+	client_send(&c, "GET /metrics?big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	net_test_wait(f.net, &c.ended);
 	assert_true(c.got.len > 4000000);
 	client_close(&c);
@@ -200,19 +201,21 @@ static void refuses_what_is_not_http(void **state)
 }
 static void refuses_other_methods(void **state)
 {
-	refuses(state, "DELETE /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 405 ");
-	refuses(state, "POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 405 ");
+	refuses(state, "DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 ");
+	refuses(state, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+	        "HTTP/1.1 405 ");
 }
 static void refuses_bodies(void **state)
 {
-	refuses(state, "GET /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 413 ");
+	refuses(state, "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+	        "HTTP/1.1 413 ");
 }
 
 static void refuses_a_head_longer_than_its_limit(void **state)
 {
 	char *request = malloc(20000);
 
-	strcpy(request, "GET /metrics HTTP/1.1\r\nX: ");
+	strcpy(request, "GET /metrics HTTP/1.1\r\nHost: x\r\nX: ");
 	memset(request + strlen(request), 'a', 19000 - strlen(request));
 	request[19000] = '\0';
 	refuses(state, request, "HTTP/1.1 431 ");
@@ -228,7 +231,7 @@ static void closes_the_newest_of_too_many_connections(void **state)
 	for (unsigned i = 0; i < 65; i++)
 		client_connect(&f, &clients[i], "127.0.0.1");
 	net_test_wait(f.net, &clients[64].ended);
-	client_send(&clients[63], "GET /metrics HTTP/1.1\r\n\r\n");
+	client_send(&clients[63], "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 	wait_for_text(&f, &clients[63], "query=\n");
 	for (unsigned i = 0; i < 65; i++)
 		client_close(&clients[i]);
@@ -249,7 +252,7 @@ static void fixture_open_impatient(struct fixture *f, void **state)
 
 static void closes_on_a_head_that_comes_too_slowly(void **state)
 {
-	static const char head[] = "GET /metrics HTTP/1.1\r\nX-Slow: ";
+	static const char head[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ";
 	uint64_t begun = clock_monotonic_ns(), end = begun + 20 * NS_PER_S, next = 0;
 	struct fixture f;
 	struct client c;
@@ -282,7 +285,7 @@ static void closes_an_idle_connection_after_its_last_answer(void **state)
 	fixture_open_impatient(&f, state);
 	client_connect(&f, &c, "127.0.0.1");
 	for (unsigned i = 0; i < 3; i++) {
-		client_send(&c, "GET /metrics HTTP/1.1\r\n\r\n");
+		client_send(&c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 		net_test_wait_count(f.net, &f.calls, i + 1);
 	}
 	net_test_wait(f.net, &c.ended);
@@ -307,7 +310,7 @@ static int connect_lazily(struct fixture *f)
 
 static void gives_up_who_does_not_read_and_serves_the_next(void **state)
 {
-	static const char request[] = "GET /metrics?big HTTP/1.1\r\n\r\n";
+	static const char request[] = "GET /metrics?big HTTP/1.1\r\nHost: x\r\n\r\n";
 	uint64_t end = clock_monotonic_ns() + 20 * NS_PER_S;
 	struct fixture f;
 	struct client c;
@@ -327,7 +330,7 @@ static void gives_up_who_does_not_read_and_serves_the_next(void **state)
 	do { /* until one is free */
 		client_close(&c);
 		client_connect(&f, &c, "127.0.0.1");
-		client_send(&c, "GET /metrics HTTP/1.1\r\n\r\n");
+		client_send(&c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 		while (!c.ended && c.got.len == 0 && clock_monotonic_ns() < end)
 			loop_run_once(f.net->loop);
 	} while (c.got.len == 0 && clock_monotonic_ns() < end);
@@ -341,7 +344,7 @@ static void gives_up_who_does_not_read_and_serves_the_next(void **state)
 
 static void answers_who_has_ended_its_side(void **state)
 {
-	static const char request[] = "GET /metrics?big HTTP/1.1\r\n\r\n";
+	static const char request[] = "GET /metrics?big HTTP/1.1\r\nHost: x\r\n\r\n";
 	static char bytes[65536];
 	uint64_t end = clock_monotonic_ns() + 20 * NS_PER_S;
 	struct fixture f;
@@ -373,10 +376,10 @@ static void answers_pipelined_requests_in_order_and_stops_at_close(void **state)
 
 	fixture_open(&f, state);
 	client_connect(&f, &c, "127.0.0.1");
-	client_send(&c, "GET /metrics?n=1 HTTP/1.1\r\n\r\n"
-	                "HEAD /metrics?n=2 HTTP/1.1\r\n\r\n"
-	                "GET /metrics?n=3 HTTP/1.1\r\nConnection: close\r\n\r\n"
-	                "GET /metrics?n=4 HTTP/1.1\r\n\r\n");
+	client_send(&c, "GET /metrics?n=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+	                "HEAD /metrics?n=2 HTTP/1.1\r\nHost: x\r\n\r\n"
+	                "GET /metrics?n=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	                "GET /metrics?n=4 HTTP/1.1\r\nHost: x\r\n\r\n");
 	net_test_wait(f.net, &c.ended);
 	one = strstr(buffer_string(&c.got), "query=n=1\n");
 	two = strstr(buffer_string(&c.got), "query=n=3\n");
