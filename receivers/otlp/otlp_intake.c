@@ -1,0 +1,378 @@
+#include "receivers/otlp/otlp_intake.h"
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "receivers/otlp/otlp_unpack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+enum {
+	ROOM_FIRST = 4096, /* for a body whose length is not told */
+	/* As many refusals without a success between them ask for the longest delay. */
+	REFUSALS_FULL = 256,
+};
+#define DELAY_MIN_NS NS_PER_S
+#define DELAY_MAX_NS (10 * NS_PER_S)
+#define DELAY_JITTER 0.2
+
+struct intake {
+	const struct component *component;
+	struct consumer next[SIGNAL_COUNT];
+	struct list requests;
+	unsigned refusals; /* 0..REFUSALS_FULL */
+	struct unpacker unpacker;
+};
+
+struct intake *intake_new(const struct component *component, const struct consumer *next)
+{
+	struct intake *i = calloc(1, sizeof *i);
+
+	if (!i)
+		return NULL;
+	i->component = component;
+	memcpy(i->next, next, sizeof i->next);
+	list_init(&i->requests);
+	unpacker_init(&i->unpacker);
+	return i;
+}
+
+void intake_free(struct intake *i)
+{
+	struct request *r, *next;
+
+	if (!i)
+		return;
+	LIST_FOR_EACH_SAFE(r, next, &i->requests, link) {
+		list_remove(&r->link);
+		r->intake = NULL;
+	}
+	free(i);
+}
+
+void intake_wait(struct intake *i, void (*idle)(void *arg), void *arg)
+{
+	unpacker_wait(&i->unpacker, idle, arg);
+}
+
+struct unpacker *intake_unpacker(struct intake *i)
+{
+	return &i->unpacker;
+}
+
+const struct host *intake_host(const struct intake *i)
+{
+	return i->component->host;
+}
+
+bool intake_takes(const struct intake *i, enum signal signal)
+{
+	return consumer_is_set(i->next[signal]);
+}
+
+/* ---- who sends */
+
+struct sender {
+	struct request_metadata metadata;
+	const struct http_request *head;
+	const struct string_list *params;
+};
+
+static bool find_param(struct slice query, const char *name, struct slice *ret)
+{
+	size_t name_len = strlen(name);
+
+	while (query.len > 0) {
+		const uint8_t *amp = memchr(query.data, '&', query.len);
+		size_t len = amp ? (size_t)(amp - query.data) : query.len;
+
+		if (len > name_len && query.data[name_len] == '=' &&
+		    memcmp(query.data, name, name_len) == 0) {
+			*ret = slice_of(query.data + name_len + 1, len - name_len - 1);
+			return true;
+		}
+		len += amp != NULL;
+		query = slice_of(query.data + len, query.len - len);
+	}
+	return false;
+}
+
+static bool get_metadata(const struct request_metadata *m, const char *name, struct slice *ret)
+{
+	const struct sender *s = CONTAINER_OF(m, struct sender, metadata);
+	struct slice wanted = slice_from_string(name);
+
+	for (size_t i = 0; i < s->head->n_headers; i++)
+		if (slice_equal(s->head->headers[i].name, wanted)) {
+			*ret = s->head->headers[i].value;
+			return true;
+		}
+	for (size_t i = 0; s->params && i < s->params->count; i++)
+		if (strcasecmp(s->params->items[i], name) == 0)
+			return find_param(s->head->query, s->params->items[i], ret);
+	return false;
+}
+
+int entrance_authenticate(const struct entrance *e, const struct http_request *head,
+                          char **ret_identity, struct error *error)
+{
+	struct sender sender = {{get_metadata}, head, e->request_params};
+	const char *identity = NULL;
+	char *copy = NULL;
+	int r;
+
+	if (e->authenticator) {
+		r = e->authenticator->type->authenticator->authenticate(e->authenticator,
+		                                                        &sender.metadata, &identity,
+		                                                        error);
+		if (r < 0) {
+			log_warn(&e->intake->component->log, "%s: a request of %s was refused: %s",
+			         e->transport, head->peer, error->message);
+			return r;
+		}
+	}
+	if (identity && !(copy = strdup(identity)))
+		return error_no_memory(error);
+	*ret_identity = copy;
+	return 0;
+}
+
+/* ---- requests */
+
+struct request *request_new(struct entrance *e, void *exchange, enum signal signal, char *identity)
+{
+	struct request *r = calloc(1, sizeof *r);
+
+	if (!r) {
+		free(identity);
+		return NULL;
+	}
+	*r = (struct request){.intake = e->intake,
+	                      .entrance = e,
+	                      .exchange = exchange,
+	                      .signal = signal,
+	                      .identity = identity};
+	list_push(&e->intake->requests, &r->link);
+	return r;
+}
+
+void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	list_remove(&r->link);
+	rcbuf_unref(r->body);
+	free(r->identity);
+	free(r);
+}
+
+static void answer(struct request *r, const struct verdict *v)
+{
+	r->entrance->answer(r, v);
+	request_free(r);
+}
+
+void request_refuse(struct request *r, enum grpc_status status, const char *message)
+{
+	answer(r, &(struct verdict){.status = status, .message = message});
+}
+
+/* Clients that are all told the same would come back at once. */
+static uint64_t delay_by_pressure(struct intake *i)
+{
+	uint64_t delay = DELAY_MIN_NS +
+	                 (DELAY_MAX_NS - DELAY_MIN_NS) / REFUSALS_FULL * (uint64_t)i->refusals;
+
+	if (i->refusals < REFUSALS_FULL)
+		i->refusals++;
+	return random_jitter(delay, DELAY_JITTER);
+}
+
+static void refuse_for_now(struct request *r, const char *message, uint64_t delay_ns)
+{
+	uint64_t own = delay_by_pressure(r->intake);
+
+	answer(r, &(struct verdict){.status = GRPC_UNAVAILABLE,
+	                            .message = message,
+	                            .retry = true,
+	                            .retry_delay = delay_ns ? delay_ns : own});
+}
+
+void request_refuse_for_now(struct request *r, const char *message)
+{
+	refuse_for_now(r, message, 0);
+}
+
+static bool too_large(struct request *r, uint64_t length)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "the request has %llu bytes or more, the limit is %zu",
+	         (unsigned long long)length, r->entrance->max_size);
+	request_refuse(r, GRPC_RESOURCE_EXHAUSTED, text);
+	return false;
+}
+
+static bool no_room(struct request *r)
+{
+	request_refuse_for_now(r, "no memory to take this request now");
+	return false;
+}
+
+bool request_expect(struct request *r, bool has_length, uint64_t length)
+{
+	struct budget *budget = intake_host(r->intake)->budget;
+
+	if (has_length && length > r->entrance->max_size)
+		return too_large(r, length);
+	r->body = has_length ? rcbuf_claim(length, budget) : rcbuf_new(ROOM_FIRST, budget);
+	return r->body || no_room(r);
+}
+
+/* Only a body without a length can need more room than it was given. */
+static bool make_room(struct request *r, size_t more)
+{
+	size_t max = r->entrance->max_size, wanted = r->body->size;
+	struct rcbuf *larger;
+
+	if (more <= r->body->size - r->received)
+		return rcbuf_charge(r->body, r->received + more) || no_room(r);
+	if (more > max - r->received)
+		return too_large(r, r->received + more);
+	while (wanted < r->received + more)
+		wanted = wanted < max / 2 ? wanted * 2 : max;
+	larger = rcbuf_resize(r->body, wanted);
+	if (!larger)
+		return no_room(r);
+	r->body = larger;
+	return true;
+}
+
+bool request_receive(struct request *r, struct slice bytes)
+{
+	if (!make_room(r, bytes.len))
+		return false;
+	if (bytes.len)
+		memcpy(r->body->data + r->received, bytes.data, bytes.len);
+	r->received += bytes.len;
+	return true;
+}
+
+void request_submit(struct request *r)
+{
+	r->entrance->wire_bytes += r->received;
+	unpack_start(r);
+}
+
+void request_abandon(struct request *r)
+{
+	r->exchange = NULL;
+	r->entrance->gone++;
+	if (!r->handed_on && unpack_cancel(r))
+		request_free(r);
+}
+
+/* ---- handing on */
+
+static bool copy_text(struct arena *a, const char *text, const char **ret)
+{
+	struct slice copy;
+
+	if (!text)
+		return true;
+	if (!arena_copy(a, slice_from_string(text), &copy))
+		return false;
+	*ret = (const char *)copy.data;
+	return true;
+}
+
+static bool copy_metadata(struct arena *a, const struct http_request *head,
+                          struct batch_origin *origin)
+{
+	struct batch_metadata *items = arena_alloc_array(a, head->n_headers, sizeof *items);
+
+	if (!items)
+		return false;
+	for (size_t i = 0; i < head->n_headers; i++) {
+		struct slice name, value;
+
+		if (!arena_copy(a, head->headers[i].name, &name) ||
+		    !arena_copy(a, head->headers[i].value, &value))
+			return false;
+		items[i] =
+			(struct batch_metadata){(const char *)name.data, (const char *)value.data};
+	}
+	origin->metadata = items;
+	origin->n_metadata = head->n_headers;
+	return true;
+}
+
+static bool set_origin(const struct request *r, struct batch *b)
+{
+	const struct http_request *head = r->entrance->head(r);
+
+	return copy_text(&b->arena, r->intake->component->id, &b->origin.receiver) &&
+	       copy_text(&b->arena, head->peer, &b->origin.peer) &&
+	       copy_text(&b->arena, r->identity, &b->origin.identity) &&
+	       (!r->entrance->include_metadata || copy_metadata(&b->arena, head, &b->origin));
+}
+
+static void answer_ok(struct request *r, const struct outcome *o)
+{
+	struct verdict v = {.status = GRPC_OK,
+	                    .message = o->message,
+	                    .rejected_items = o->rejected_items};
+	char text[128];
+
+	r->intake->refusals -= (r->intake->refusals + 3) / 4;
+	if (o->rejected_items > 0 && !o->message) {
+		snprintf(text, sizeof text, "%llu %s were rejected for good by the destination",
+		         (unsigned long long)o->rejected_items, signal_item_name(r->signal));
+		v.message = text;
+	}
+	answer(r, &v);
+}
+
+static void on_done(void *arg, const struct outcome *o)
+{
+	struct request *r = arg;
+
+	if (!r->intake || !r->exchange) {
+		request_free(r);
+		return;
+	}
+	switch (o->status) {
+	case OUTCOME_OK:
+		answer_ok(r, o);
+		break;
+	case OUTCOME_RETRY:
+		refuse_for_now(r, o->message ? o->message : "busy, send it again later",
+		               o->retry_after_ns);
+		break;
+	case OUTCOME_PERMANENT:
+		request_refuse(r, GRPC_INTERNAL,
+		               o->message ? o->message : "the data was refused for good");
+		break;
+	case OUTCOME_CANCELED:
+		refuse_for_now(r, "shutting down, send it again elsewhere", 0);
+		break;
+	}
+}
+
+void request_hand_on(struct request *r, struct batch *batch)
+{
+	r->entrance->plain_bytes += r->received;
+	rcbuf_unref(TAKE(r->body)); /* the batch has it */
+	if (batch->items == 0) {
+		batch_unref(batch);
+		answer_ok(r, &(struct outcome){.status = OUTCOME_OK});
+	} else if (!set_origin(r, batch)) {
+		batch_unref(batch);
+		no_room(r);
+	} else {
+		r->handed_on = true;
+		consumer_consume(r->intake->next[r->signal], batch, (struct done){on_done, r});
+	}
+}
