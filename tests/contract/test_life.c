@@ -32,6 +32,9 @@ static const struct {
 	{EXPORTER, "file", "{path: '%s/out.jsonl'}", "{path: '%s/no/such/folder/out.jsonl'}"},
 	{EXPORTER, "otlp", "{endpoint: '127.0.0.1:9', tls: {insecure: true}}",
          "{endpoint: '127.0.0.1:9', tls: {ca_file: '%s/none.pem'}}"},
+	{EXTENSION, "basicauth", "{client_auth: {username: u, password: p}}",
+         "{htpasswd: {file: '%s/none'}}"},
+	{EXTENSION, "bearertokenauth", "{token: t}", "{filename: '%s/none'}"},
 	{EXTENSION, "health_check", "{endpoint: 'localhost:0'}", "{endpoint: '192.0.2.1:1'}"},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
 };
