@@ -20,25 +20,10 @@ struct batch *batch_new(enum signal signal, struct budget *budget)
 struct batch *batch_new_like(const struct batch *b)
 {
 	struct batch *like = batch_new(b->signal, b->arena.budget);
-	struct slice copy;
 
-	if (!like)
-		return NULL;
-	if (b->origin.receiver) {
-		if (!arena_copy(&like->arena, slice_from_string(b->origin.receiver), &copy))
-			goto no_memory;
-		like->origin.receiver = (const char *)copy.data;
-	}
-	if (b->origin.peer) {
-		if (!arena_copy(&like->arena, slice_from_string(b->origin.peer), &copy))
-			goto no_memory;
-		like->origin.peer = (const char *)copy.data;
-	}
+	if (like && !batch_set_origin(like, &b->origin))
+		batch_unref(TAKE(like));
 	return like;
-
-no_memory:
-	batch_unref(like);
-	return NULL;
 }
 
 struct batch *batch_ref(struct batch *b)

@@ -32,7 +32,8 @@ struct batch_metadata {
 	const char *value;
 };
 
-/* Where a batch came from. NULL members: not known. Owned by the batch's arena. */
+/* Where a batch came from. NULL members: not known, or not the same for all of a merged batch. Owned by
+ * the batch's arena. */
 struct batch_origin {
 	const char *receiver;                  /* id of the receiver */
 	const char *peer;                      /* address of the client, text */
@@ -78,6 +79,15 @@ struct batch {
 /* An empty batch with one reference, or NULL when there is no memory. */
 struct batch *batch_new(enum signal signal, struct budget *budget);
 
+/* The batch came from there; all of it is copied. False: no memory, nothing changed. */
+bool batch_set_origin(struct batch *b, const struct batch_origin *origin);
+
+/* What tells batches apart by the values of that metadata (names in any case): appended to out are
+ * bytes that are equal exactly when all values of all names are; a name that did not come differs
+ * from an empty value. False: no memory. */
+bool batch_metadata_key(const struct batch *b, const char *const *names, size_t n,
+                        struct buffer *out);
+
 struct batch *batch_ref(struct batch *b);
 void batch_unref(struct batch *b); /* takes NULL */
 
@@ -117,8 +127,10 @@ int batch_read(struct batch *b, struct error *error);
 struct batch *batch_clone(struct batch *b);
 
 /* Moves the groups of from to the end of into (sole owner, same signal) and drops the reference to
- * from. Nothing is copied, unless from is shared: then what is decoded of it is. False when there
- * is no memory; then into is unchanged and from is not dropped. */
+ * from. Nothing is copied, unless from is shared: then what is decoded of it is. Of into's origin
+ * that stays which is true of from as well (a name of metadata: the same values in the same order),
+ * the rest is forgotten; when into has no group yet it takes from's. False when there is no memory;
+ * then into's groups are unchanged and from is not dropped. */
 bool batch_merge(struct batch *into, struct batch *from);
 
 enum batch_sizer { BATCH_REQUESTS, BATCH_ITEMS, BATCH_BYTES };
@@ -149,5 +161,9 @@ void gather_fini(struct gather *g);
 
 /* The encoded request appended to out. -ENOMEM. */
 int batch_encode(const struct batch *b, struct buffer *out, struct error *error);
+
+/* The request as OTLP/JSON appended to out, on one line without a newline. Reads the batch
+ * (batch_read). -EBADMSG, -ENOMEM. */
+int batch_encode_json(struct batch *b, struct buffer *out, struct error *error);
 
 #endif

@@ -18,6 +18,9 @@ _Static_assert(offsetof(Otlp__ResourceSpans, resource) ==
 /* An empty batch of the same signal, budget and origin; NULL: no memory. */
 struct batch *batch_new_like(const struct batch *b);
 
+/* into is about to take groups of that origin: see batch_merge(). False: no memory. */
+bool batch_join_origin(struct batch *into, const struct batch_origin *from);
+
 /* A zeroed group at the end of b's list, whose items its caller counts; NULL: no memory. */
 struct group *batch_add_group(struct batch *b);
 

@@ -15,6 +15,11 @@ bool batch_merge(struct batch *into, struct batch *from)
 		if (!source)
 			return false;
 	}
+	if (!batch_join_origin(into, &from->origin)) {
+		if (source != from)
+			batch_unref(source);
+		return false;
+	}
 	to = places;
 	for (struct group *g = source->first; g; g = g->next, to++) {
 		group_move(to, g, source);
