@@ -83,7 +83,7 @@ static unsigned zlib_len(size_t len)
 	return len < UINT32_MAX ? (unsigned)len : UINT32_MAX;
 }
 
-static int deflate_pieces(int window, const struct slice *pieces, size_t n, struct buffer *out,
+static int deflate_pieces(int window, int level, const struct slice *pieces, size_t n, struct buffer *out,
                           struct error *error)
 {
 	size_t before = out->len;
@@ -92,7 +92,7 @@ static int deflate_pieces(int window, const struct slice *pieces, size_t n, stru
 	size_t bound;
 	int r;
 
-	if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, level ? level : GZIP_LEVEL, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_no_memory(error);
 	bound = deflateBound(&z, total(pieces, n));
 	room = buffer_reserve(out, bound);
@@ -120,7 +120,7 @@ static int deflate_pieces(int window, const struct slice *pieces, size_t n, stru
 	return 0;
 }
 
-static int zstd_pieces(const struct slice *pieces, size_t n, struct buffer *out,
+static int zstd_pieces(int level, const struct slice *pieces, size_t n, struct buffer *out,
                        struct error *error)
 {
 	size_t before = out->len, bytes = total(pieces, n), bound = ZSTD_compressBound(bytes),
@@ -133,7 +133,7 @@ static int zstd_pieces(const struct slice *pieces, size_t n, struct buffer *out,
 		ZSTD_freeCCtx(z);
 		return no_memory(out, before, error);
 	}
-	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level ? level : ZSTD_LEVEL);
 	ZSTD_CCtx_setPledgedSrcSize(z, bytes);
 	for (size_t i = 0; i < n && !ZSTD_isError(r); i++) {
 		ZSTD_inBuffer from = {pieces[i].data, pieces[i].len, 0};
@@ -219,15 +219,21 @@ static int lz4_pieces(const struct slice *pieces, size_t n, struct buffer *out, 
 int compress_pieces(enum coding c, const struct slice *pieces, size_t n, struct buffer *out,
                     struct error *error)
 {
+	return compress_pieces_at(c, 0, pieces, n, out, error);
+}
+
+int compress_pieces_at(enum coding c, int level, const struct slice *pieces, size_t n,
+                       struct buffer *out, struct error *error)
+{
 	size_t before = out->len;
 
 	switch (c) {
 	case CODING_GZIP:
-		return deflate_pieces(GZIP_WINDOW, pieces, n, out, error);
+		return deflate_pieces(GZIP_WINDOW, level, pieces, n, out, error);
 	case CODING_DEFLATE:
-		return deflate_pieces(ZLIB_WINDOW, pieces, n, out, error);
+		return deflate_pieces(ZLIB_WINDOW, level, pieces, n, out, error);
 	case CODING_ZSTD:
-		return zstd_pieces(pieces, n, out, error);
+		return zstd_pieces(level, pieces, n, out, error);
 	case CODING_SNAPPY:
 		return snappy_pieces(pieces, n, out, error);
 	case CODING_LZ4:

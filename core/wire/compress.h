@@ -34,6 +34,9 @@ bool coding_from_grpc_name(struct slice name, enum coding *ret);
  * was. */
 int compress_pieces(enum coding c, const struct slice *pieces, size_t n, struct buffer *out,
                     struct error *error);
+/* At that level: 1 (fastest) to 9 of gzip and deflate, to 22 of zstd; others have none. 0: the usual. */
+int compress_pieces_at(enum coding c, int level, const struct slice *pieces, size_t n,
+                       struct buffer *out, struct error *error);
 
 /* Appends the plain bytes of in. Fails with -E2BIG (more than limit), -EBADMSG (not that coding, cut
  * short, or followed by something else) or -ENOMEM; then out is as it was. Several gzip members, zstd or
