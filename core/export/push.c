@@ -1,0 +1,300 @@
+/* Happy path: pusher_push -> gathered or printed -> (compressed) -> pusher->send -> push_end(OK).
+ * Fails: no memory (RETRY) · a request above the limit (its batch is sent in parts, one after the other;
+ * a single item above it is PERMANENT) · whatever the backend says. */
+#include "core/export/push.h"
+
+#include "core/loop/work.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Compressing more than this at once would hold up the loop for a millisecond and more. */
+enum { COMPRESS_ON_POOL = 256 * 1024 };
+
+static void push_free(struct push *p)
+{
+	gather_fini(&p->gather);
+	buffer_fini(&p->text);
+	buffer_fini(&p->compressed);
+	free(p);
+}
+
+static void leave(struct pusher *pusher)
+{
+	pusher->under_way--;
+	pusher->ended(pusher->self);
+}
+
+void push_end(struct push *p, const struct outcome *outcome)
+{
+	struct pusher *pusher = p->pusher;
+	struct done done = p->done;
+
+	push_free(p);
+	done_call(done, outcome);
+	leave(pusher);
+}
+
+void push_retry(struct push *p, const char *message)
+{
+	push_end(p, &(struct outcome){.status = OUTCOME_RETRY, .message = message});
+}
+
+void push_printable(struct slice text, char *ret, size_t size)
+{
+	size_t len = text.len < size - 1 ? text.len : size - 1;
+
+	for (size_t i = 0; i < len; i++)
+		ret[i] = text.data[i] < 0x20 || text.data[i] == 0x7f ? ' ' : (char)text.data[i];
+	ret[len] = '\0';
+}
+
+void push_accepted(struct push *p, const char *backend, uint64_t rejected, struct slice text)
+{
+	const struct logger *log = &p->pusher->owner->log;
+	struct outcome outcome = {.status = OUTCOME_OK};
+	char line[256];
+
+	push_printable(text, line, sizeof line);
+	if (rejected > p->items)
+		rejected = p->items;
+	if (rejected > 0)
+		log_warn(log, "%s rejected %" PRIu64 " of %zu %s for good: %s", backend, rejected,
+		         p->items, signal_item_name(p->pusher->signal),
+		         *line ? line : "no reason given");
+	else if (*line)
+		log_warn(log, "%s accepted with a warning: %s", backend, line);
+	outcome.rejected_items = rejected;
+	push_end(p, &outcome);
+}
+
+/* ---- compression */
+
+static void compress(void *arg)
+{
+	struct push *p = arg;
+
+	p->result = compress_pieces_at(p->pusher->coding, p->pusher->level, p->pieces, p->n_pieces,
+	                               &p->compressed, NULL);
+}
+
+static void on_compressed(void *arg)
+{
+	struct push *p = arg;
+
+	if (!p->pusher->running) {
+		push_end(p,
+		         &(struct outcome){.status = OUTCOME_CANCELED, .message = "shutting down"});
+	} else if (p->result < 0) {
+		push_retry(p, "no memory to compress the request");
+	} else {
+		p->piece = buffer_slice(&p->compressed);
+		p->pieces = &p->piece;
+		p->n_pieces = 1;
+		p->coding = p->pusher->coding;
+		p->pusher->send(p->pusher->self, p);
+	}
+}
+
+static void begin(struct push *p, size_t bytes)
+{
+	struct pusher *pusher = p->pusher;
+
+	if (pusher->coding == CODING_IDENTITY) {
+		pusher->send(pusher->self, p);
+	} else if (bytes <= COMPRESS_ON_POOL) {
+		compress(p);
+		on_compressed(p);
+	} else if (work_submit(pusher->owner->host->loop, compress, on_compressed, p) < 0) {
+		push_retry(p, "no memory to compress the request");
+	}
+}
+
+/* ---- one request */
+
+static void parts_start(struct pusher *pusher, const struct batch *batch, size_t part_limit,
+                        uint64_t deadline_ns, struct done done);
+
+/* Sends what was found to be too large for one request as several. */
+static void divide(struct push *p, const struct batch *batch, size_t bytes)
+{
+	struct pusher *pusher = p->pusher;
+	uint64_t deadline_ns = p->deadline_ns;
+	struct done done = p->done;
+	size_t limit = pusher->request_limit;
+
+	/* Batches are cut by their protobuf size. JSON is larger, by what it was here; a part that
+	 * is too large all the same is divided again. */
+	if (pusher->encoding == PUSH_JSON) {
+		double share = (double)limit / (double)bytes * 0.9;
+
+		limit = (size_t)((double)batch_bytes(batch) * share);
+		limit = limit > 0 ? limit : 1;
+	}
+	push_free(p);
+	parts_start(pusher, batch, limit, deadline_ns, done);
+	leave(pusher);
+}
+
+static void too_large(struct push *p, size_t bytes)
+{
+	char text[200];
+
+	snprintf(text, sizeof text,
+	         "a single item makes a request of %zu bytes, more than the limit of %zu", bytes,
+	         p->pusher->request_limit);
+	push_end(p, &(struct outcome){.status = OUTCOME_PERMANENT, .message = text});
+}
+
+/* Sets p's pieces and *ret_bytes. */
+static int encode(struct push *p, const struct batch *batch, size_t *ret_bytes, struct error *error)
+{
+	int r;
+
+	if (p->pusher->encoding == PUSH_JSON) {
+		/* reading leaves the batch as it is for everybody else */
+		r = batch_encode_json((struct batch *)batch, &p->text, error);
+		p->piece = buffer_slice(&p->text);
+		p->pieces = &p->piece;
+		p->n_pieces = 1;
+		*ret_bytes = p->piece.len;
+		return r;
+	}
+	r = batch_gather(batch, &p->gather, error);
+	p->pieces = p->gather.pieces;
+	p->n_pieces = p->gather.n_pieces;
+	*ret_bytes = p->gather.bytes;
+	return r;
+}
+
+void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
+                 struct done done)
+{
+	struct push *p = pusher->running ? calloc(1, sizeof *p) : NULL;
+	struct error error = ERROR_INIT;
+	size_t bytes = 0;
+
+	if (!p) {
+		done_retry(done, 0,
+		           pusher->running ? "out of memory" : "the exporter is not running");
+		return;
+	}
+	*p = (struct push){.pusher = pusher,
+	                   .items = batch->items,
+	                   .deadline_ns = deadline_ns,
+	                   .done = done};
+	pusher->under_way++;
+	if (encode(p, batch, &bytes, &error) < 0) {
+		error_wrap(&error, "the request cannot be encoded");
+		push_end(p, &(struct outcome){.status = error.kind == ERROR_RETRYABLE
+		                                                ? OUTCOME_RETRY
+		                                                : OUTCOME_PERMANENT,
+		                              .message = error.message});
+	} else if (bytes > pusher->request_limit && batch->items > 1) {
+		divide(p, batch, bytes);
+	} else if (bytes > pusher->request_limit) {
+		too_large(p, bytes);
+	} else {
+		begin(p, bytes);
+	}
+}
+
+/* ---- a batch that is too large for one request */
+
+struct parts {
+	struct pusher *pusher;
+	struct batch *part, *rest; /* on its way; still to be sent, or NULL */
+	size_t limit;              /* bytes of a part */
+	uint64_t deadline_ns;
+	struct done done;
+	size_t items, refused; /* of all; of parts that were refused for good */
+	uint64_t rejected;
+	char message[256]; /* of the first part that was refused */
+};
+
+static void parts_end(struct parts *p, struct outcome outcome)
+{
+	struct done done = p->done;
+	char text[sizeof p->message];
+
+	memcpy(text, p->message, sizeof text);
+	if (!outcome.message && *text)
+		outcome.message = text;
+	batch_unref(p->rest);
+	free(p);
+	done_call(done, &outcome);
+}
+
+static void parts_next(struct parts *p);
+
+/* What was refused for good does not keep the rest from being sent. A part that can only be repeated
+ * takes the whole batch with it: those before it arrive twice, which OTLP allows. */
+static void on_part_done(void *arg, const struct outcome *outcome)
+{
+	struct parts *p = arg;
+	size_t items = p->part->items;
+
+	batch_unref(TAKE(p->part));
+	if (outcome->status == OUTCOME_RETRY || outcome->status == OUTCOME_CANCELED) {
+		parts_end(p, *outcome);
+		return;
+	}
+	if (outcome->status == OUTCOME_OK) {
+		p->rejected += outcome->rejected_items;
+	} else {
+		if (p->refused == 0 && outcome->message)
+			snprintf(p->message, sizeof p->message, "%s", outcome->message);
+		p->refused += items;
+	}
+	parts_next(p);
+}
+
+static void parts_next(struct parts *p)
+{
+	const struct logger *log = &p->pusher->owner->log;
+	struct error error = ERROR_INIT;
+
+	if (!p->rest || p->rest->items == 0) {
+		if (p->refused == p->items) {
+			parts_end(p, (struct outcome){.status = OUTCOME_PERMANENT});
+			return;
+		}
+		if (p->refused > 0)
+			log_warn(log, "%zu of %zu %s of a divided batch are dropped: %s",
+			         p->refused, p->items, signal_item_name(p->pusher->signal),
+			         p->message);
+		parts_end(p, (struct outcome){.status = OUTCOME_OK,
+		                              .rejected_items = p->rejected + p->refused});
+		return;
+	}
+	if (batch_bytes(p->rest) <= p->limit)
+		p->part = TAKE(p->rest);
+	else if (batch_split(&p->rest, BATCH_BYTES, p->limit, &p->part, &error) < 0) {
+		parts_end(p, (struct outcome){.status = OUTCOME_RETRY, .message = error.message});
+		return;
+	}
+	pusher_push(p->pusher, p->part, p->deadline_ns, (struct done){on_part_done, p});
+}
+
+static void parts_start(struct pusher *pusher, const struct batch *batch, size_t part_limit,
+                        uint64_t deadline_ns, struct done done)
+{
+	struct parts *p = calloc(1, sizeof *p);
+
+	if (!p) {
+		done_retry(done, 0, "out of memory");
+		return;
+	}
+	*p = (struct parts){.pusher = pusher,
+	                    .limit = part_limit,
+	                    .deadline_ns = deadline_ns,
+	                    .done = done,
+	                    .items = batch->items};
+	p->rest = batch_clone((struct batch *)batch); /* which leaves it as it is */
+	if (!p->rest)
+		parts_end(p, (struct outcome){.status = OUTCOME_RETRY,
+		                              .message = "no memory to divide the batch"});
+	else
+		parts_next(p);
+}

@@ -1,0 +1,67 @@
+/* push: one attempt to deliver a batch: as one request, or as several when it is too large for one.
+ *
+ * A request's bytes are gathered from where they lie, or printed as JSON; compressed if so configured,
+ * large ones on a thread of the pool; and handed to the exporter's protocol, which ends the push with an
+ * outcome. The batch stays its owner's until then. */
+#ifndef WEIR_EXPORT_PUSH_H
+#define WEIR_EXPORT_PUSH_H
+
+#include "core/component.h"
+#include "core/wire/compress.h"
+
+/* OTLP's recommendation for the largest request a client sends, uncompressed. */
+enum { PUSH_REQUEST_LIMIT = 64 * 1024 * 1024 };
+
+enum push_encoding { PUSH_PROTOBUF, PUSH_JSON };
+
+struct push;
+
+/* What all pushes of an exporter have in common; embedded in it. */
+struct pusher {
+	const struct component *owner;
+	enum signal signal;
+	enum push_encoding encoding;
+	enum coding coding;
+	int level;            /* of compression; 0: the usual */
+	size_t request_limit; /* bytes before compression */
+	bool running;         /* otherwise pushes fail: nothing is there to send with */
+	void *self;
+	/* Sends p->pieces; push_end() is called for it, once, maybe at once. */
+	void (*send)(void *self, struct push *p);
+	/* A push has ended, which may have been the last: under_way. */
+	void (*ended)(void *self);
+	unsigned under_way;
+};
+
+struct push {
+	struct pusher *pusher;
+	const struct slice *pieces; /* what is to be sent, as coding says */
+	size_t n_pieces;
+	enum coding coding;
+	size_t items;
+	uint64_t deadline_ns; /* monotonic; 0: none */
+
+	/* of push.c */
+	struct done done;
+	struct gather gather; /* points into the batch */
+	struct buffer text, compressed;
+	struct slice piece;
+	int result; /* of compressing */
+};
+
+/* An exporter_send (core/export/exporter.h). */
+void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
+                 struct done done);
+
+/* Ends it; outcome->message is copied by whoever needs it longer. */
+void push_end(struct push *p, const struct outcome *outcome);
+void push_retry(struct push *p, const char *message);
+
+/* The backend has taken it, except rejected items, which it will never take; text is what it says about
+ * that, or a warning, or empty. Both are logged, with the backend's name. */
+void push_accepted(struct push *p, const char *backend, uint64_t rejected, struct slice text);
+
+/* A stranger's text as one printable line, cut to size. */
+void push_printable(struct slice text, char *ret, size_t size);
+
+#endif
