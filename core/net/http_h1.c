@@ -1,0 +1,216 @@
+/* HTTP/1.1 on a connection. Requests are answered one after the other: while one waits for its
+ * response, or a response for the peer to take it, at most one read of later requests is kept and
+ * the connection is paused. Until then it is read, so that a client that leaves is noticed. */
+#include "core/net/http_internal.h"
+
+#include <stdlib.h>
+
+/* A body that nobody wants any more is read to its end when so much of it is left at most; otherwise
+ * the connection ends. */
+enum { WORTH_READING = 64 * 1024 };
+
+/* What is read after a response that ended the connection, until the client has read it: who is
+ * reset while it still sends may never see the response. */
+enum { THROW_AWAY = 16 * 1024 * 1024 };
+
+bool http_h1_begin(struct http_connection *c)
+{
+	c->h1 = h1_new(c->server->config.limits.header_list);
+	return c->h1 != NULL;
+}
+
+bool http_h1_is_idle(const struct http_connection *c)
+{
+	return !c->current && c->pending.len == 0 && h1_is_between(c->h1);
+}
+
+/* ---- responses */
+
+static bool has_no_body(const struct http_response *response)
+{
+	return response->status < 200 || response->status == 204 || response->status == 304;
+}
+
+/* Takes the body. False when the connection cannot go on. */
+static bool send_response(struct http_connection *c, struct http_response *response, bool is_head,
+                          bool keep_alive)
+{
+	struct buffer head = BUFFER_INIT;
+	struct slice pieces[2];
+	bool sent = false;
+
+	h1_write_head(c->h1, &head, response->status, response->headers, response->n_headers,
+	              response->body.len, keep_alive);
+	if (head.failed || response->body.failed)
+		goto out;
+	pieces[0] = buffer_slice(&head);
+	pieces[1] = buffer_slice(&response->body);
+	sent = http_connection_write(
+		c, pieces, is_head || has_no_body(response) || response->body.len == 0 ? 1 : 2);
+out:
+	buffer_fini(&head);
+	buffer_fini(&response->body);
+	return sent;
+}
+
+/* Whether what is left of the request is little, and known to be. */
+static bool is_worth_reading(const struct http_exchange *x)
+{
+	return x->request.has_length && x->request.length - x->body_bytes <= WORTH_READING &&
+	       (!h1_expects_continue(x->connection->h1) || x->request.length == 0);
+}
+
+void http_h1_respond(struct http_exchange *x, struct http_response *response)
+{
+	struct http_connection *c = x->connection;
+	bool is_head = slice_equal(x->request.method, SLICE_LITERAL("HEAD"));
+	bool keep_alive = h1_keep_alive(c->h1) && !c->server->config.no_keep_alive &&
+	                  !response->close && !c->draining &&
+	                  (x->state == EXCHANGE_WAITING || is_worth_reading(x));
+
+	c->current = NULL;
+	list_remove(&x->link);
+	c->skipping = x->state == EXCHANGE_READING;
+	if (!send_response(c, response, is_head, keep_alive))
+		http_connection_close(c);
+	else if (!keep_alive)
+		http_connection_finish(c, THROW_AWAY);
+	h1_forget(c->h1);
+	free(x);
+	http_h1_resume(c);
+}
+
+void http_h1_refuse(struct http_connection *c, int status)
+{
+	struct http_server *s = c->server;
+	struct http_response response = {.status = status};
+	static const struct http_header plain = {SLICE_LITERAL("content-type"),
+	                                         SLICE_LITERAL("text/plain"), false};
+
+	if (c->current)
+		http_exchange_lose(c->current);
+	if (c->doomed)
+		return;
+	if (s->handler->on_bad_request) {
+		s->handler->on_bad_request(s->arg, status, &response);
+	} else {
+		response.headers = &plain;
+		response.n_headers = 1;
+		buffer_printf(&response.body, "%d %s\n", status, h1_reason(status));
+	}
+	if (send_response(c, &response, false, false))
+		http_connection_finish(c, THROW_AWAY);
+	else
+		http_connection_close(c);
+}
+
+/* ---- requests */
+
+static void on_head(struct http_connection *c)
+{
+	struct http_server *s = c->server;
+	struct http_exchange *x = http_exchange_new(c, h1_request(c->h1), NULL);
+	struct buffer go_on = BUFFER_INIT;
+	struct slice piece;
+
+	if (!x) {
+		http_connection_close(c);
+		return;
+	}
+	c->current = x;
+	c->had_request = true;
+	c->head_since = 0;
+	s->handler->on_request(s->arg, x);
+	if (!c->current || !h1_expects_continue(c->h1))
+		return;
+	h1_write_continue(&go_on);
+	piece = buffer_slice(&go_on);
+	if (go_on.failed || !http_connection_write(c, &piece, 1))
+		http_connection_close(c);
+	buffer_fini(&go_on);
+}
+
+static void on_error(struct http_connection *c)
+{
+	int status = h1_error_status(c->h1);
+
+	if (status == 431)
+		http_connection_strike(c, HTTP_LIMIT_HEADER_LIST, NULL);
+	else if (status != 503)
+		http_connection_strike(c, HTTP_LIMIT_PROTOCOL, NULL);
+	http_h1_refuse(c, status);
+}
+
+/* Whether bytes can be taken now: they belong to a request that is being read, or to the next one
+ * and nothing of the last one is left to do. */
+static bool can_take(const struct http_connection *c)
+{
+	if (c->phase != HTTP_1 || c->doomed)
+		return false;
+	return c->current ? c->current->state == EXCHANGE_READING : stream_unsent(c->stream) == 0;
+}
+
+static void take(struct http_connection *c, struct slice *bytes)
+{
+	struct slice part;
+
+	while (can_take(c)) {
+		switch (h1_next(c->h1, bytes, &part)) {
+		case H1_MORE:
+			return;
+		case H1_HEAD:
+			on_head(c);
+			break;
+		case H1_BODY:
+			if (c->current) /* it may have been answered already */
+				http_exchange_receive(c->current, part);
+			break;
+		case H1_END:
+			c->skipping = false;
+			if (c->current)
+				http_exchange_complete(c->current);
+			break;
+		case H1_ERROR:
+			on_error(c);
+			break;
+		}
+	}
+}
+
+/* Takes what can be taken and keeps the rest. */
+static void feed(struct http_connection *c, struct slice bytes)
+{
+	struct buffer kept = c->pending;
+	struct slice rest = bytes;
+
+	c->feeding = true;
+	c->pending = (struct buffer)BUFFER_INIT;
+	if (kept.len > 0) {
+		buffer_append_slice(&kept, bytes);
+		rest = buffer_slice(&kept);
+	}
+	if (kept.failed)
+		http_connection_close(c);
+	else
+		take(c, &rest);
+	c->feeding = false;
+	if (c->phase == HTTP_1 && !c->doomed) {
+		buffer_append_slice(&c->pending, rest);
+		if (c->pending.failed)
+			http_connection_close(c);
+		else
+			stream_pause(c->stream, c->pending.len > 0);
+	}
+	buffer_fini(&kept);
+}
+
+void http_h1_receive(struct http_connection *c, struct slice bytes)
+{
+	feed(c, bytes);
+}
+
+void http_h1_resume(struct http_connection *c)
+{
+	if (!c->feeding)
+		feed(c, slice_of(NULL, 0));
+}

@@ -1,0 +1,172 @@
+/* HTTP/2 on a connection: between the session's streams and exchanges. */
+#include "core/net/http_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { NO_ERROR = 0, INTERNAL_ERROR = 2, REFUSED_STREAM = 7, CANCEL = 8 }; /* RFC 9113, 7 */
+
+/* What is still read after our last frame. */
+enum { THROW_AWAY = 256 * 1024 };
+
+/* ---- what the session tells */
+
+static bool on_write(void *arg, const struct slice *pieces, size_t n)
+{
+	return http_connection_write(arg, pieces, n);
+}
+
+static size_t on_unsent(void *arg)
+{
+	const struct http_connection *c = arg;
+
+	return stream_unsent(c->stream);
+}
+
+static void on_request(void *arg, struct h2_server_stream *stream,
+                       const struct http_request *request)
+{
+	struct http_connection *c = arg;
+	struct http_server *s = c->server;
+	struct http_exchange *x = http_exchange_new(c, request, stream);
+
+	h2_server_stream_set_data(stream, x);
+	if (x)
+		s->handler->on_request(s->arg, x);
+	else
+		h2_server_reset(stream, REFUSED_STREAM); /* it can be sent again at once */
+}
+
+static void on_data(void *arg, struct h2_server_stream *stream, struct slice bytes)
+{
+	struct http_exchange *x = h2_server_stream_data(stream);
+
+	(void)arg;
+	if (x && x->state == EXCHANGE_READING)
+		http_exchange_receive(x, bytes);
+}
+
+static void tell_unfinished(struct http_connection *c)
+{
+	h2_server_set_unfinished(c->h2, c->unfinished);
+}
+
+static void on_end(void *arg, struct h2_server_stream *stream)
+{
+	struct http_exchange *x = h2_server_stream_data(stream);
+
+	if (!x || x->state != EXCHANGE_READING)
+		return;
+	http_exchange_complete(x);
+	tell_unfinished(arg);
+}
+
+static void on_closed(void *arg, struct h2_server_stream *stream, bool answered)
+{
+	struct http_exchange *x = h2_server_stream_data(stream);
+
+	(void)answered;
+	if (!x)
+		return;
+	http_exchange_lose(x);
+	tell_unfinished(arg);
+}
+
+static void on_limit(void *arg, enum http_limit l)
+{
+	http_connection_strike(arg, l, NULL);
+}
+
+static const struct h2_server_events session_events = {.write = on_write,
+                                                       .unsent = on_unsent,
+                                                       .on_request = on_request,
+                                                       .on_data = on_data,
+                                                       .on_end = on_end,
+                                                       .on_closed = on_closed,
+                                                       .on_limit = on_limit};
+
+bool http_h2_begin(struct http_connection *c)
+{
+	return h2_server_new(&session_events, c, &c->server->config.limits, &c->h2, NULL) == 0;
+}
+
+/* The session has failed for good. Its GOAWAY is on its way unless the transport has failed. */
+static void give_up(struct http_connection *c, int r)
+{
+	if (r == -EPROTO)
+		http_connection_finish(c, THROW_AWAY);
+	else
+		http_connection_close(c);
+}
+
+void http_h2_receive(struct http_connection *c, struct slice bytes)
+{
+	struct error error = ERROR_INIT;
+	int r;
+
+	c->feeding = true;
+	r = h2_server_receive(c->h2, bytes, c->received, &error);
+	c->feeding = false;
+	if (r < 0)
+		give_up(c, r);
+}
+
+void http_h2_send(struct http_connection *c)
+{
+	struct error error = ERROR_INIT;
+	int r = c->phase == HTTP_2 && !c->doomed ? h2_server_send(c->h2, &error) : 0;
+
+	if (r < 0)
+		give_up(c, r);
+}
+
+/* ---- what is said to it */
+
+void http_h2_respond(struct http_exchange *x, struct http_response *response)
+{
+	struct http_connection *c = x->connection;
+	struct error error = ERROR_INIT;
+	struct h2_server_stream *stream = x->stream;
+
+	x->state = EXCHANGE_ANSWERING;
+	x->since = loop_now_ns(c->server->loop);
+	http_patience_arm(c, x->since + c->server->config.limits.write_time);
+	if (c->phase != HTTP_2 || c->doomed) { /* it goes with its connection */
+		buffer_fini(&response->body);
+		return;
+	}
+	if (slice_equal(x->request.method, SLICE_LITERAL("HEAD")))
+		buffer_fini(&response->body);
+	tell_unfinished(c);
+	if (h2_server_respond(stream, response, &error) < 0)
+		h2_server_reset(stream, INTERNAL_ERROR);
+	if (!c->feeding)
+		http_server_flush_later(c->server, c);
+}
+
+void http_h2_cancel(struct http_exchange *x)
+{
+	struct http_connection *c = x->connection;
+	struct h2_server_stream *stream = x->stream;
+
+	h2_server_stream_set_data(stream, NULL);
+	http_exchange_lose(x);
+	if (c->phase != HTTP_2 || c->doomed)
+		return;
+	h2_server_reset(stream, CANCEL);
+	tell_unfinished(c);
+	http_h2_send(c);
+}
+
+void http_h2_drain(struct http_connection *c)
+{
+	h2_server_goaway(c->h2, NO_ERROR, false);
+	http_h2_send(c);
+}
+
+void http_h2_end(struct http_connection *c)
+{
+	h2_server_goaway(c->h2, NO_ERROR, true);
+	http_h2_send(c);
+	http_connection_finish(c, THROW_AWAY);
+}
