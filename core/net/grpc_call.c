@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* A server that refuses and refuses is not asked at once for ever. */
-enum { REFUSALS = 3, MAX_HEADERS = 48 };
+enum { REFUSALS = 3, MAX_HEADERS = GRPC_CALL_HEADERS + 12 };
 
 static void on_deadline(void *arg);
 
@@ -153,7 +153,7 @@ static void on_header(void *arg, struct slice name, struct slice value)
 	} else if (name_is(name, "grpc-status-details-bin")) {
 		on_details(a, value);
 	} else if (name_is(name, "grpc-encoding")) {
-		a->known_coding = coding_from_name(value, &a->coding);
+		a->known_coding = coding_from_grpc_name(value, &a->coding);
 	}
 }
 
@@ -325,20 +325,24 @@ static const struct h2_stream_events call_events = {.on_header = on_header,
 
 /* ---- the request */
 
-static void add_header(struct h2_header *headers, size_t *n, const char *name, const char *value)
+static void add_header(struct http_header *headers, size_t *n, const char *name, const char *value)
 {
 	headers[(*n)++] =
-		(struct h2_header){slice_from_string(name), slice_from_string(value), false};
+		(struct http_header){slice_from_string(name), slice_from_string(value), false};
 }
 
 int grpc_call_start(struct grpc_call *call, struct grpc_connection *n, struct error *error)
 {
 	struct grpc_client *c = call->client;
-	struct h2_header headers[MAX_HEADERS];
+	struct http_header headers[MAX_HEADERS];
+	const struct grpc_client_header *more = NULL;
 	char timeout[GRPC_TIMEOUT_TEXT];
-	size_t n_headers = 0;
+	size_t n_headers = 0, n_more = 0;
 	int r;
 
+	if (c->config.headers &&
+	    (r = c->config.headers(c->config.headers_arg, &more, &n_more, error)) < 0)
+		return r;
 	add_header(headers, &n_headers, ":method", "POST");
 	add_header(headers, &n_headers, ":scheme", c->tls ? "https" : "http");
 	add_header(headers, &n_headers, ":path", call->path);
@@ -352,12 +356,11 @@ int grpc_call_start(struct grpc_call *call, struct grpc_connection *n, struct er
 	add_header(headers, &n_headers, "te", "trailers");
 	add_header(headers, &n_headers, "content-type", "application/grpc");
 	add_header(headers, &n_headers, "user-agent", c->config.user_agent);
-	add_header(headers, &n_headers, "grpc-accept-encoding", "identity,gzip,deflate,zstd");
+	add_header(headers, &n_headers, "grpc-accept-encoding", "identity,gzip,deflate,zstd,snappy");
 	if (call->coding != CODING_IDENTITY)
-		add_header(headers, &n_headers, "grpc-encoding", coding_name(call->coding));
-	for (size_t i = 0; i < c->config.n_headers && n_headers < MAX_HEADERS; i++) {
-		add_header(headers, &n_headers, c->config.headers[i].name,
-		           c->config.headers[i].value);
+		add_header(headers, &n_headers, "grpc-encoding", coding_grpc_name(call->coding));
+	for (size_t i = 0; i < n_more && n_headers < MAX_HEADERS; i++) {
+		add_header(headers, &n_headers, more[i].name, more[i].value);
 		headers[n_headers - 1].secret = true;
 	}
 	answer_reset(&call->answer);

@@ -1,28 +1,15 @@
 #include "core/net/h2.h"
 
 #include "core/base/list.h"
+#include "core/net/h2_session.h"
 
 #include <errno.h>
-#include <nghttp2/nghttp2.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	FRAME_HEAD_BYTES = 9,
-	/* What is gathered before it goes to the transport in one call. */
-	OUT_BYTES = 128 * 1024,
-	OUT_PIECES = 64,
-	OUT_COPIES = 8 * 1024,
-	SMALL_PIECE = 256, /* cheaper to copy than to describe */
 	MAX_HEADERS = 64,
 	/* Told to the peer. nghttp2 itself refuses blocks of more than 64 KiB. */
 	HEADER_LIST_BYTES = 32 * 1024,
-	/* A header block that never ends (CVE-2024-28182). */
-	MAX_CONTINUATIONS = 8,
-	/* A SETTINGS frame of thousands of entries. */
-	MAX_SETTINGS = 32,
-	/* PING and SETTINGS that want an answer from us and are never read (CVE-2019-9512, -9515). */
-	MAX_UNSENT_ANSWERS = 1000,
 };
 
 struct h2_stream {
@@ -37,70 +24,15 @@ struct h2_stream {
 };
 
 struct h2 {
-	nghttp2_session *session;
+	struct h2_session s; /* first: nghttp2's callbacks are given both at one address */
 	const struct h2_events *events;
 	void *arg;
 	struct list streams;
 	unsigned n_streams;
-	bool inside; /* nghttp2 is running: it may not be entered again */
-	bool ready, going_away, paused, write_failed;
-	char reason[128]; /* what nghttp2 said last about the peer's mistakes */
-
-	struct slice out[OUT_PIECES];
-	size_t n_out, out_bytes, copied;
-	uint8_t copies[OUT_COPIES];
+	bool ready, going_away;
 };
 
 /* ---- output */
-
-static bool out_flush(struct h2 *h)
-{
-	if (h->n_out > 0 && !h->write_failed && !h->events->write(h->arg, h->out, h->n_out))
-		h->write_failed = true;
-	h->n_out = h->out_bytes = h->copied = 0;
-	return !h->write_failed;
-}
-
-static void out_copy(struct h2 *h, const uint8_t *data, size_t len)
-{
-	uint8_t *to;
-	struct slice *last;
-
-	if (len > OUT_COPIES - h->copied || h->n_out == OUT_PIECES)
-		out_flush(h);
-	to = h->copies + h->copied;
-	last = h->n_out > 0 ? &h->out[h->n_out - 1] : NULL;
-	memcpy(to, data, len);
-	h->copied += len;
-	h->out_bytes += len;
-	if (last && last->data + last->len == to)
-		last->len += len;
-	else
-		h->out[h->n_out++] = slice_of(to, len);
-}
-
-static void out_refer(struct h2 *h, const uint8_t *data, size_t len)
-{
-	if (len <= SMALL_PIECE) {
-		out_copy(h, data, len);
-		return;
-	}
-	if (h->n_out == OUT_PIECES)
-		out_flush(h);
-	h->out[h->n_out++] = slice_of(data, len);
-	h->out_bytes += len;
-}
-
-/* A frame that nghttp2 has made; its bytes are nghttp2's until it is called again. */
-static void out_frame(struct h2 *h, const uint8_t *data, size_t len)
-{
-	if (len <= OUT_COPIES) {
-		out_copy(h, data, len);
-		return;
-	}
-	out_refer(h, data, len);
-	out_flush(h);
-}
 
 static ssize_t on_body_length(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                               uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -127,14 +59,14 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	(void)session, (void)frame; /* frames are not padded */
 	if (!s->events)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	out_copy(h, head, FRAME_HEAD_BYTES);
+	h2_session_data_begin(&h->s, head);
 	s->left -= length;
 	while (length > 0) {
 		size_t room = s->body->len - s->offset;
 		size_t take = room < length ? room : length;
 
-		if (take > 0) /* an empty piece may be at no address at all */
-			out_refer(h, s->body->data + s->offset, take);
+		if (take > 0)
+			h2_session_data(&h->s, slice_of(s->body->data + s->offset, take));
 		length -= take;
 		s->offset += take;
 		if (s->offset == s->body->len) {
@@ -142,43 +74,17 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 			s->offset = 0;
 		}
 	}
-	if (h->out_bytes < OUT_BYTES)
-		return 0;
-	if (!out_flush(h))
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	h->paused = h->events->unsent(h->arg) > 0;
-	return h->paused ? NGHTTP2_ERR_PAUSE : 0;
-}
-
-static int session_failed(struct h2 *h, int code, struct error *error)
-{
-	if (h->write_failed)
-		return error_set_retryable(error, -EPIPE, "the connection broke");
-	if (code == NGHTTP2_ERR_NOMEM)
-		return error_no_memory(error);
-	return error_set_retryable(error, -EPROTO, "HTTP/2: %s",
-	                           h->reason[0] ? h->reason : nghttp2_strerror(code));
+	return h2_session_data_end(&h->s);
 }
 
 int h2_send(struct h2 *h, struct error *error)
 {
-	const uint8_t *data;
-	ssize_t n = 0;
+	int r;
 
-	if (h->inside)
+	if (h->s.inside)
 		return 0;
-	h->inside = true;
-	while (!h->write_failed && h->events->unsent(h->arg) == 0) {
-		h->paused = false;
-		n = nghttp2_session_mem_send(h->session, &data);
-		if (n > 0)
-			out_frame(h, data, (size_t)n);
-		else if (n < 0 || !h->paused)
-			break;
-	}
-	out_flush(h);
-	h->inside = false;
-	return n < 0 || h->write_failed ? session_failed(h, (int)n, error) : 0;
+	r = h2_session_send(&h->s, false);
+	return r ? h2_session_failed(&h->s, r, error) : 0;
 }
 
 /* ---- streams */
@@ -226,7 +132,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 
 static void on_stream_frame(struct h2 *h, const nghttp2_frame *frame)
 {
-	struct h2_stream *s = nghttp2_session_get_stream_user_data(h->session, frame->hd.stream_id);
+	struct h2_stream *s =
+		nghttp2_session_get_stream_user_data(h->s.session, frame->hd.stream_id);
 
 	if (s && s->events && frame->hd.type == NGHTTP2_HEADERS)
 		s->events->on_headers_end(s->arg);
@@ -234,7 +141,7 @@ static void on_stream_frame(struct h2 *h, const nghttp2_frame *frame)
 		return;
 	/* The peer may answer before it has read the request, which then need not be sent on. */
 	if (s->left > 0)
-		nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+		nghttp2_submit_rst_stream(h->s.session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
 	stream_end(s, H2_ENDED, NGHTTP2_NO_ERROR);
 }
 
@@ -295,29 +202,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 	return 0;
 }
 
-static int on_complaint(nghttp2_session *session, int code, const char *text, size_t len, void *arg)
-{
-	struct h2 *h = arg;
-
-	(void)session, (void)code;
-	snprintf(h->reason, sizeof h->reason, "%.*s", len < 1000 ? (int)len : 1000, text);
-	return 0;
-}
-
 /* ---- session */
-
-/* The defaults of newer libraries, not left to the one that is installed. */
-static int make_limits(nghttp2_option **ret)
-{
-	int r = nghttp2_option_new(ret);
-
-	if (r != 0)
-		return r;
-	nghttp2_option_set_max_continuations(*ret, MAX_CONTINUATIONS);
-	nghttp2_option_set_max_settings(*ret, MAX_SETTINGS);
-	nghttp2_option_set_max_outbound_ack(*ret, MAX_UNSENT_ANSWERS);
-	return 0;
-}
 
 static int make_session(struct h2 *h)
 {
@@ -327,27 +212,21 @@ static int make_session(struct h2 *h)
 	};
 	nghttp2_session_callbacks *c;
 	nghttp2_option *limits;
-	int r = nghttp2_session_callbacks_new(&c);
+	int r = h2_session_options(&c, &limits);
 
 	if (r != 0)
 		return r;
-	r = make_limits(&limits);
-	if (r != 0) {
-		nghttp2_session_callbacks_del(c);
-		return r;
-	}
 	nghttp2_session_callbacks_set_send_data_callback(c, on_send_data);
 	nghttp2_session_callbacks_set_on_header_callback(c, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(c, on_not_sent);
-	nghttp2_session_callbacks_set_error_callback2(c, on_complaint);
-	r = nghttp2_session_client_new2(&h->session, c, h, limits);
+	r = nghttp2_session_client_new2(&h->s.session, c, h, limits);
 	nghttp2_option_del(limits);
 	nghttp2_session_callbacks_del(c);
 	if (r == 0)
-		r = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings,
+		r = nghttp2_submit_settings(h->s.session, NGHTTP2_FLAG_NONE, settings,
 		                            sizeof settings / sizeof *settings);
 	return r;
 }
@@ -358,6 +237,9 @@ int h2_new(const struct h2_events *events, void *arg, struct h2 **ret, struct er
 
 	if (!h)
 		return error_no_memory(error);
+	h->s.write = events->write;
+	h->s.unsent = events->unsent;
+	h->s.arg = arg;
 	h->events = events;
 	h->arg = arg;
 	list_init(&h->streams);
@@ -379,7 +261,7 @@ void h2_free(struct h2 *h)
 		s->events = NULL;
 		stream_free(s);
 	}
-	nghttp2_session_del(h->session);
+	nghttp2_session_del(h->s.session);
 	free(h);
 }
 
@@ -388,26 +270,26 @@ int h2_receive(struct h2 *h, struct slice bytes, struct error *error)
 	ssize_t n;
 	int r;
 
-	h->inside = true;
-	n = nghttp2_session_mem_recv(h->session, bytes.data, bytes.len);
-	h->inside = false;
+	h->s.inside = true;
+	n = nghttp2_session_mem_recv(h->s.session, bytes.data, bytes.len);
+	h->s.inside = false;
 	if (n < 0)
-		return session_failed(h, (int)n, error);
+		return h2_session_failed(&h->s, (int)n, error);
 	r = h2_send(h, error);
 	if (r == 0 && h2_is_finished(h) && (!h->going_away || h->n_streams > 0))
-		r = session_failed(h, NGHTTP2_ERR_PROTO, error); /* it was we who gave up */
+		r = h2_session_failed(&h->s, NGHTTP2_ERR_PROTO, error); /* it was we who gave up */
 	return r;
 }
 
 bool h2_is_exhausted(const struct h2 *h)
 {
-	return h->going_away || !nghttp2_session_check_request_allowed(h->session);
+	return h->going_away || !nghttp2_session_check_request_allowed(h->s.session);
 }
 
 unsigned h2_capacity(const struct h2 *h)
 {
 	uint32_t most =
-		nghttp2_session_get_remote_settings(h->session,
+		nghttp2_session_get_remote_settings(h->s.session,
 	                                            NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
 	if (h2_is_exhausted(h))
@@ -415,7 +297,7 @@ unsigned h2_capacity(const struct h2 *h)
 	return most > h->n_streams ? most - h->n_streams : 0;
 }
 
-int h2_request(struct h2 *h, const struct h2_header *headers, size_t n_headers,
+int h2_request(struct h2 *h, const struct http_header *headers, size_t n_headers,
                const struct slice *body, size_t n_body, const struct h2_stream_events *events,
                void *arg, struct h2_stream **ret, struct error *error)
 {
@@ -432,20 +314,13 @@ int h2_request(struct h2 *h, const struct h2_header *headers, size_t n_headers,
 	for (size_t i = 0; i < n_body; i++)
 		s->left += body[i].len;
 	for (size_t i = 0; i < n_headers; i++)
-		fields[i] = (nghttp2_nv){
-			.name = (uint8_t *)headers[i].name.data,
-			.namelen = headers[i].name.len,
-			.value = (uint8_t *)headers[i].value.data,
-			.valuelen = headers[i].value.len,
-			.flags =
-				headers[i].secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
-		};
+		fields[i] = h2_field(&headers[i]);
 	provider.source.ptr = s;
-	s->id = nghttp2_submit_request(h->session, NULL, fields, n_headers, &provider, s);
+	s->id = nghttp2_submit_request(h->s.session, NULL, fields, n_headers, &provider, s);
 	if (s->id < 0) {
 		int code = s->id;
 		free(s);
-		return session_failed(h, code, error);
+		return h2_session_failed(&h->s, code, error);
 	}
 	list_push(&h->streams, &s->link);
 	h->n_streams++;
@@ -457,17 +332,17 @@ void h2_cancel(struct h2_stream *s)
 {
 	s->events = NULL;
 	s->body = NULL;
-	nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
+	nghttp2_submit_rst_stream(s->h2->s.session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
 }
 
 void h2_ping(struct h2 *h)
 {
-	nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+	nghttp2_submit_ping(h->s.session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 bool h2_is_finished(const struct h2 *h)
 {
-	return !nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session);
+	return h2_session_is_finished(&h->s);
 }
 
 const char *h2_code_name(uint32_t code)

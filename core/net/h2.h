@@ -8,7 +8,7 @@
 #define WEIR_NET_H2_H
 
 #include "core/base/error.h"
-#include "core/base/slice.h"
+#include "core/net/http_header.h"
 
 #include <stdint.h>
 
@@ -41,11 +41,6 @@ struct h2_stream_events {
 	void (*on_closed)(void *arg, enum h2_close how, uint32_t code);
 };
 
-struct h2_header {
-	struct slice name, value; /* names in lower case */
-	bool secret;              /* kept out of compression tables */
-};
-
 /* -ENOMEM. */
 int h2_new(const struct h2_events *events, void *arg, struct h2 **ret, struct error *error);
 void h2_free(struct h2 *h); /* no callbacks; takes NULL */
@@ -66,7 +61,7 @@ bool h2_is_exhausted(const struct h2 *h);
 
 /* Starts a request. Headers are copied; the body's array and bytes are the caller's and stay until
  * the stream is closed or cancelled. -ENOMEM. */
-int h2_request(struct h2 *h, const struct h2_header *headers, size_t n_headers,
+int h2_request(struct h2 *h, const struct http_header *headers, size_t n_headers,
                const struct slice *body, size_t n_body, const struct h2_stream_events *events,
                void *arg, struct h2_stream **ret, struct error *error);
 

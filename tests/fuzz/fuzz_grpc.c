@@ -117,7 +117,7 @@ static void start_calls(struct h2 *h, struct call *calls)
 {
 	static const uint8_t bytes[70000];
 	static const struct slice body[] = {{bytes, 5}, {bytes, 60000}, {bytes, 0}, {bytes, 10000}};
-	const struct h2_header headers[] = {
+	const struct http_header headers[] = {
 		{SLICE_LITERAL(":method"), SLICE_LITERAL("POST"), false},
 		{SLICE_LITERAL(":scheme"), SLICE_LITERAL("http"), false},
 		{SLICE_LITERAL(":path"), SLICE_LITERAL("/a.B/C"), false},
