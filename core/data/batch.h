@@ -88,6 +88,9 @@ bool batch_set_origin(struct batch *b, const struct batch_origin *origin);
 bool batch_metadata_key(const struct batch *b, const char *const *names, size_t n,
                         struct buffer *out);
 
+/* The first of these names that stands there a second time, in any case; NULL: none. */
+const char *batch_metadata_repeated(const char *const *names, size_t n);
+
 struct batch *batch_ref(struct batch *b);
 void batch_unref(struct batch *b); /* takes NULL */
 

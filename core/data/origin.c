@@ -145,3 +145,12 @@ bool batch_metadata_key(const struct batch *b, const char *const *names, size_t 
 	}
 	return !out->failed;
 }
+
+const char *batch_metadata_repeated(const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcasecmp(names[i], names[j]) == 0)
+				return names[i];
+	return NULL;
+}

@@ -62,9 +62,6 @@ static void refuses_configurations_that_make_no_sense(void **state)
 	                     "send_batch_max_size must be greater or equal to send_batch_size");
 	stage_expect_refused(s, batch, "metadata_keys: [a, b, A]",
 	                     "duplicate entry in metadata_keys: \"A\" (case-insensitive)");
-	stage_expect_refused(s, batch, "metadata_keys: [tenant]",
-	                     "metadata_keys is not supported yet: remove it, or batch in the "
-	                     "exporter, once for each backend");
 }
 
 static void joins_until_there_are_enough_items(void **state)
@@ -265,6 +262,100 @@ static void no_memory_is_answered_with_retry(void **state)
 	assert_int_equal(b->outcome.status, OUTCOME_RETRY);
 }
 
+/* A batch whose request had these fields. */
+static struct result *give_with(struct stage *s, int items, int first,
+                                const struct batch_metadata *metadata, size_t n)
+{
+	struct batch *b = stage_batch(s, SIGNAL_TRACES, items, first);
+
+	assert_true(
+		batch_set_origin(b, &(struct batch_origin){.metadata = metadata, .n_metadata = n}));
+	return stage_consume(s, b);
+}
+
+static struct result *give_of(struct stage *s, int items, int first, const char *tenant)
+{
+	const struct batch_metadata metadata[] = {{"x-tenant", tenant},
+	                                          {"x-other", first % 2 ? "a" : "b"}};
+
+	return give_with(s, items, first, metadata, 2);
+}
+
+static const char keyed[] = "{timeout: 1h, send_batch_size: 10, metadata_keys: [X-Tenant], "
+                            "metadata_cardinality_limit: 2}";
+
+static void joins_only_what_has_the_same_metadata_values(void **state)
+{
+	struct stage *s = *state;
+	struct result *a, *b;
+
+	stage_create(s, batch, keyed, SIGNAL_TRACES);
+	a = give_of(s, 6, 0, "one");
+	b = give_of(s, 7, 100, "two");
+	assert_int_equal(s->n_kept, 0);
+	give_of(s, 5, 6, "one");
+	assert_int_equal(s->n_kept, 1);
+	expect_kept(s, 0, 11, 0);
+	assert_int_equal(s->kept[0]->origin.n_metadata, 2);
+	assert_string_equal(s->kept[0]->origin.metadata[0].value, "one");
+	give_of(s, 3, 107, "two");
+	expect_kept(s, 1, 10, 100);
+	/* What was told apart by nothing is forgotten when it differs. */
+	assert_int_equal(s->kept[1]->origin.n_metadata, 1);
+	assert_string_equal(s->kept[1]->origin.metadata[0].value, "two");
+	assert_int_equal(stage_figure(s, "otelcol_processor_batch_metadata_cardinality"), 2);
+	stage_answer(s, (struct outcome){.status = OUTCOME_RETRY});
+	assert_int_equal(a->outcome.status, OUTCOME_RETRY);
+	assert_false(b->told);
+	stage_answer(s, (struct outcome){.status = OUTCOME_OK});
+	assert_int_equal(b->outcome.status, OUTCOME_OK);
+}
+
+static void no_metadata_is_a_combination_of_its_own(void **state)
+{
+	struct stage *s = *state;
+
+	stage_create(s, batch, keyed, SIGNAL_TRACES);
+	give(s, 6, 0);
+	give_of(s, 6, 100, "");
+	assert_int_equal(s->n_kept, 0);
+	give(s, 6, 6);
+	expect_kept(s, 0, 12, 0);
+	stage_answer(s, (struct outcome){.status = OUTCOME_OK});
+}
+
+static void refuses_one_combination_too_many_for_good(void **state)
+{
+	struct stage *s = *state;
+	struct result *refused, *taken;
+
+	s->answer_at_once = true;
+	stage_create(s, batch, keyed, SIGNAL_TRACES);
+	give_of(s, 10, 0, "one");
+	give_of(s, 10, 10, "two");
+	refused = give_of(s, 10, 20, "three");
+	assert_int_equal(refused->outcome.status, OUTCOME_PERMANENT);
+	assert_string_equal(refused->message, "too many batcher metadata-value combinations");
+	taken = give_of(s, 10, 30, "one");
+	assert_int_equal(taken->outcome.status, OUTCOME_OK);
+}
+
+static void shutdown_sends_what_every_batcher_holds(void **state)
+{
+	struct stage *s = *state;
+	struct result *a, *b;
+
+	s->answer_at_once = true;
+	stage_create(s, batch, keyed, SIGNAL_TRACES);
+	a = give_of(s, 1, 0, "one");
+	b = give_of(s, 1, 1, "two");
+	assert_int_equal(s->n_kept + s->n_answered, 0);
+	stage_shutdown(s, clock_monotonic_ns() + 10 * NS_PER_S);
+	assert_true(s->closed);
+	assert_true(a->told && b->told);
+	assert_int_equal(a->outcome.status, OUTCOME_OK);
+}
+
 static void shutdown_sends_what_is_pending_and_waits_for_its_outcome(void **state)
 {
 	struct stage *s = *state;
@@ -313,6 +404,10 @@ int main(void)
 		TEST(takes_batches_that_others_hold),
 		TEST(a_source_that_goes_on_in_its_done_does_not_grow_the_stack),
 		TEST(no_memory_is_answered_with_retry),
+		TEST(joins_only_what_has_the_same_metadata_values),
+		TEST(no_metadata_is_a_combination_of_its_own),
+		TEST(refuses_one_combination_too_many_for_good),
+		TEST(shutdown_sends_what_every_batcher_holds),
 		TEST(shutdown_sends_what_is_pending_and_waits_for_its_outcome),
 		TEST(shutdown_gives_up_at_its_deadline),
 	};
