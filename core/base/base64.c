@@ -31,7 +31,7 @@ static int digit_of(uint8_t c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
 bool base64_decode(struct slice text, uint8_t *ret, size_t size, size_t *ret_len)

@@ -10,7 +10,7 @@
 /* Writes at most BASE64_TEXT(bytes.len) characters to ret, no NUL, and returns how many. */
 size_t base64_encode(struct slice bytes, bool padded, char *ret);
 
-/* Padded or not. Returns false when it is not base64 or more than size bytes. */
+/* Padded or not, of the URL-safe alphabet (section 5) as well. Returns false when it is not base64 or more than size bytes. */
 bool base64_decode(struct slice text, uint8_t *ret, size_t size, size_t *ret_len);
 
 #endif

@@ -1,11 +1,7 @@
 /* otlp_decode: bytes to protobuf-c's structs, in place.
  *
  * A repeated field is counted by looking ahead over its run of equal tags, so that its list is
- * allocated once and exactly; a list that comes in several runs doubles. The capacity of a list
- * stands in the word before its first element: without it, a message that comes a million times
- * with one element each would copy its list a million times. Structs come zeroed from the arena,
- * and zero is every default of proto3, so a new message is its descriptor pointer and nothing else.
- */
+ * allocated once and exactly; a list that comes in several runs doubles. */
 #include "core/wire/otlp_fields.h"
 
 #include <errno.h>
@@ -45,36 +41,13 @@ static void *member_of(ProtobufCMessage *m, unsigned offset)
 
 static ProtobufCMessage *message_new(struct decoder *d, const ProtobufCMessageDescriptor *type)
 {
-	ProtobufCMessage *m = arena_alloc(d->arena, type->sizeof_message);
-
-	if (m)
-		m->descriptor = type;
-	return m;
+	return otlp_message_new(d->arena, type);
 }
 
-/* ---- lists */
-
-/* Makes room for add more elements behind count of them. False: no memory. */
+/* Room for add more elements behind count of them. False: no memory. */
 static bool list_reserve(struct decoder *d, void **list, size_t count, size_t add, size_t size)
 {
-	size_t *header, capacity;
-
-	if (count) {
-		capacity = ((size_t *)*list)[-1];
-		if (add <= capacity - count)
-			return true;
-		capacity = capacity * 2 > count + add ? capacity * 2 : count + add;
-	} else {
-		capacity = add;
-	}
-	header = arena_alloc(d->arena, sizeof *header + capacity * size);
-	if (!header)
-		return no_memory(d);
-	*header = capacity;
-	if (count)
-		memcpy(header + 1, *list, count * size);
-	*list = header + 1;
-	return true;
+	return otlp_list_reserve(d->arena, list, count, add, size) || no_memory(d);
 }
 
 static bool keep_unknown(struct decoder *d, struct place *p)

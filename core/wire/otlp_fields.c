@@ -78,6 +78,28 @@ uint64_t otlp_varint_of(ProtobufCType type, const void *member)
 	}
 }
 
+bool otlp_list_reserve(struct arena *arena, void **list, size_t count, size_t add, size_t size)
+{
+	size_t *header, capacity;
+
+	if (count) {
+		capacity = ((size_t *)*list)[-1];
+		if (add <= capacity - count)
+			return true;
+		capacity = capacity * 2 > count + add ? capacity * 2 : count + add;
+	} else {
+		capacity = add;
+	}
+	header = (size_t *)arena_alloc(arena, sizeof *header + capacity * size);
+	if (!header)
+		return false;
+	*header = capacity;
+	if (count)
+		memcpy(header + 1, *list, count * size);
+	*list = header + 1;
+	return true;
+}
+
 const ProtobufCFieldDescriptor *otlp_field_search(const ProtobufCMessageDescriptor *type,
                                                   uint32_t number)
 {

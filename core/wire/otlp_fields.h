@@ -59,6 +59,23 @@ static inline const ProtobufCFieldDescriptor *otlp_field(const ProtobufCMessageD
 	return otlp_field_search(type, number);
 }
 
+/* Structs come zeroed from the arena, and zero is every default of proto3, so a new message is its
+ * descriptor pointer and nothing else. NULL: no memory. */
+static inline ProtobufCMessage *otlp_message_new(struct arena *arena,
+                                                 const ProtobufCMessageDescriptor *type)
+{
+	ProtobufCMessage *m = (ProtobufCMessage *)arena_alloc(arena, type->sizeof_message);
+
+	if (m)
+		m->descriptor = type;
+	return m;
+}
+
+/* Makes room for add more elements behind count of them, at least doubling what is there. The capacity
+ * of a list stands in the word before its first element: without it, a message that comes a million
+ * times with one element each would copy its list a million times. False: no memory. */
+bool otlp_list_reserve(struct arena *arena, void **list, size_t count, size_t add, size_t size);
+
 /* Most of all telemetry is attributes of one shape: a key, then a value that is a string, a bool,
  * an integer or a double, every length in one byte. */
 struct otlp_attribute {

@@ -1,33 +1,14 @@
 #include "core/wire/otlp_json.h"
 
+#include "core/base/base64.h"
 #include "core/base/json_string.h"
 #include "core/wire/otlp_fields.h"
+#include "core/wire/otlp_json_names.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum bytes_form { FORM_STRING, FORM_HEX, FORM_BASE64 };
-
-/* otlp.proto declares every string as bytes; these few are bytes in OTLP too. */
-static const struct {
-	const char *name;
-	enum bytes_form form;
-} true_bytes[] = {
-	{"trace_id", FORM_HEX},
-	{"span_id", FORM_HEX},
-	{"parent_span_id", FORM_HEX},
-	{"bytes_value", FORM_BASE64},
-};
-
-static enum bytes_form bytes_form(const char *field)
-{
-	for (size_t i = 0; i < sizeof true_bytes / sizeof *true_bytes; i++)
-		if (strcmp(field, true_bytes[i].name) == 0)
-			return true_bytes[i].form;
-	return FORM_STRING;
-}
 
 static void append_hex(struct buffer *out, const uint8_t *p, size_t len)
 {
@@ -45,34 +26,28 @@ static void append_hex(struct buffer *out, const uint8_t *p, size_t len)
 	out->len += len * 2 + 2;
 }
 
-static void append_base64(struct buffer *out, const uint8_t *p, size_t len)
+static void append_base64(struct buffer *out, struct slice bytes)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint8_t *to;
 
 	buffer_append_byte(out, '"');
-	for (size_t i = 0; i < len; i += 3) {
-		size_t n = len - i < 3 ? len - i : 3;
-		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-		             (n > 2 ? p[i + 2] : 0);
-		char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
-		                n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='};
-		buffer_append(out, four, sizeof four);
-	}
+	to = bytes.len < SIZE_MAX / 4 ? buffer_reserve(out, BASE64_TEXT(bytes.len)) : NULL;
+	if (to)
+		out->len += base64_encode(bytes, true, (char *)to);
 	buffer_append_byte(out, '"');
 }
 
 static void append_bytes(struct buffer *out, const char *field, const ProtobufCBinaryData *b)
 {
-	switch (bytes_form(field)) {
-	case FORM_STRING:
+	switch (otlp_bytes_form(field)) {
+	case OTLP_FORM_STRING:
 		json_string_append(out, slice_of(b->data, b->len));
 		break;
-	case FORM_HEX:
+	case OTLP_FORM_HEX:
 		append_hex(out, b->data, b->len);
 		break;
-	case FORM_BASE64:
-		append_base64(out, b->data, b->len);
+	case OTLP_FORM_BASE64:
+		append_base64(out, slice_of(b->data, b->len));
 		break;
 	}
 }
@@ -163,7 +138,7 @@ static bool is_default(ProtobufCType type, const void *at)
 	}
 }
 
-/* trace_id becomes "traceId": with its comma and quotes. */
+/* With its comma and quotes. */
 static void append_key(struct buffer *out, const char *name, bool *first)
 {
 	uint8_t *to = buffer_reserve(out, strlen(name) + 4), *start = to;
@@ -174,12 +149,7 @@ static void append_key(struct buffer *out, const char *name, bool *first)
 		*to++ = ',';
 	*first = false;
 	*to++ = '"';
-	for (; *name; name++) {
-		if (name[0] == '_' && name[1] >= 'a' && name[1] <= 'z')
-			*to++ = (uint8_t)(*++name - 'a' + 'A');
-		else
-			*to++ = (uint8_t)*name;
-	}
+	to += otlp_json_key_write(name, to);
 	*to++ = '"';
 	*to++ = ':';
 	out->len += (size_t)(to - start);

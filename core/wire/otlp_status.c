@@ -3,14 +3,18 @@
 #include "core/base/json_string.h"
 #include "core/base/utf8.h"
 #include "core/wire/otlp.h"
+#include "core/wire/otlp_json_decode.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #define RETRY_INFO_URL "type.googleapis.com/google.rpc.RetryInfo"
 
 enum {
 	NS_PER_SECOND = 1000000000,
-	AROUND_MESSAGE = 256,  /* bytes of an answer beside its message, at most */
+	/* Leaves 256 bytes to the rest of an answer, which takes less. */
+	MESSAGE_LIMIT = OTLP_RESPONSE_LIMIT - 256,
+	QUOTES = 2,
 	LONGEST_CHARACTER = 6, /* of one byte, as JSON: \u0000 */
 };
 
@@ -27,20 +31,19 @@ static struct slice cut(struct slice text, size_t limit)
 static struct slice clean(const char *message, struct buffer *room)
 {
 	utf8_append(room, cut(slice_from_string(message ? message : ""), OTLP_RESPONSE_LIMIT));
-	return cut(buffer_slice(room), OTLP_RESPONSE_LIMIT - AROUND_MESSAGE);
+	return cut(buffer_slice(room), MESSAGE_LIMIT);
 }
 
-/* As a JSON string of no more bytes than are left to an answer. */
+/* As a JSON string that leaves room for the rest of the answer as well. */
 static void append_message(struct buffer *out, struct slice message)
 {
 	size_t before = out->len;
 
 	json_string_append(out, message);
-	if (out->failed || out->len - before <= OTLP_RESPONSE_LIMIT - AROUND_MESSAGE)
+	if (out->failed || out->len - before <= MESSAGE_LIMIT + QUOTES)
 		return;
 	out->len = before;
-	json_string_append(out, cut(message,
-	                            (OTLP_RESPONSE_LIMIT - AROUND_MESSAGE) / LONGEST_CHARACTER));
+	json_string_append(out, cut(message, MESSAGE_LIMIT / LONGEST_CHARACTER));
 }
 
 static ProtobufCBinaryData bytes_of(struct slice s)
@@ -168,4 +171,63 @@ void otlp_response_write(enum otlp_encoding encoding, enum signal signal, uint64
 		write_response_protobuf(rejected, text, out);
 	out->failed |= room.failed;
 	buffer_fini(&room);
+}
+
+/* ---- reading */
+
+static int read_message(enum otlp_encoding encoding, const ProtobufCMessageDescriptor *type,
+                        struct slice bytes, struct arena *arena, ProtobufCMessage **ret)
+{
+	if (encoding == OTLP_JSON)
+		return otlp_json_decode_message(type, bytes, arena, ret, NULL);
+	return otlp_decode(type, bytes, arena, ret, NULL);
+}
+
+/* Appends a message that was read. False when there is no memory. */
+static bool append_read(struct buffer *message, const ProtobufCBinaryData *text)
+{
+	utf8_append(message, slice_of(text->data, text->len));
+	return !message->failed;
+}
+
+bool otlp_response_read(enum otlp_encoding encoding, struct slice bytes, uint64_t *ret_rejected,
+                        struct buffer *message)
+{
+	const Otlp__ExportPartialSuccess *partial = NULL;
+	ProtobufCMessage *response;
+	struct arena arena;
+	int64_t rejected = 0;
+	bool ok;
+	int r;
+
+	arena_init(&arena, NULL);
+	r = read_message(encoding, &otlp__export_service_response__descriptor, bytes, &arena,
+	                 &response);
+	ok = r == 0;
+	message->failed |= r == -ENOMEM;
+	if (ok)
+		partial = ((Otlp__ExportServiceResponse *)response)->partial_success;
+	if (partial) {
+		rejected = partial->rejected;
+		ok = append_read(message, &partial->error_message);
+	}
+	if (ok)
+		*ret_rejected = rejected > 0 ? (uint64_t)rejected : 0;
+	arena_fini(&arena);
+	return ok;
+}
+
+bool otlp_status_read(enum otlp_encoding encoding, struct slice bytes, struct buffer *message)
+{
+	ProtobufCMessage *status;
+	struct arena arena;
+	bool ok;
+	int r;
+
+	arena_init(&arena, NULL);
+	r = read_message(encoding, &otlp__rpc_status__descriptor, bytes, &arena, &status);
+	message->failed |= r == -ENOMEM;
+	ok = r == 0 && append_read(message, &((Otlp__RpcStatus *)status)->message);
+	arena_fini(&arena);
+	return ok;
 }

@@ -1,0 +1,721 @@
+/* otlp_json_decode: yajl's events, driving protobuf-c's descriptors.
+ *
+ * Each open object or list that is known has a frame; what is unknown is only counted. The elements of
+ * an open list wait on a stack of their own, in which the lists inside them come and go, so that each
+ * list is allocated once and exactly.
+ *
+ * Of yajl three things are not taken as they are. It does not look whether it was given memory: so its
+ * memory comes from an arena, and a refusal leaves it for good by a long jump. It loses surrogates
+ * without their other half: so a string with escapes, which it hands out as a copy, is read again from
+ * the text, where its end is known. And it has no limit of depth: the frames are counted. */
+#include "core/wire/otlp_json_decode.h"
+
+#include "core/base/base64.h"
+#include "core/wire/json_values.h"
+#include "core/wire/otlp_fields.h"
+#include "core/wire/otlp_json_names.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <yajl/yajl_parse.h>
+
+enum {
+	/* A message is an object, and stands in a list at most. What is unknown may nest as deep. */
+	FRAME_LIMIT = 2 * OTLP_DEPTH_LIMIT,
+	STACK_FIRST = 1024, /* bytes */
+	PATH_SHOWN = 200,
+};
+
+struct frame {
+	ProtobufCMessage *message;
+	/* Of an object: of its last key, NULL when that is unknown. Of a list: the list's. */
+	const ProtobufCFieldDescriptor *field;
+	bool is_list;
+	size_t start,
+		count; /* of a list: where its elements begin on the stack, how many they are */
+};
+
+struct decoder {
+	const ProtobufCMessageDescriptor *type;
+	struct slice text;
+	struct arena *arena;  /* of what is decoded */
+	struct arena scratch; /* of yajl and of the stack */
+	size_t begin;         /* of what yajl reads in text: behind a byte order mark */
+	yajl_handle yajl;
+	jmp_buf refused;
+	bool finishing; /* yajl reads a byte of its own, which is not in text */
+	ProtobufCMessage *root;
+	struct frame frames[FRAME_LIMIT];
+	size_t n_frames, n_messages, skipped; /* open; of them messages; open objects and lists
+	                                         inside what is unknown */
+	uint8_t *stack;
+	size_t stack_used, stack_size;
+	int code;
+	struct error *error;
+};
+
+/* A value that is neither object nor list. */
+struct token {
+	enum { TOKEN_NULL, TOKEN_BOOL, TOKEN_NUMBER, TOKEN_STRING } kind;
+	bool truth, escaped;
+	struct slice text; /* of a string: between its quotes */
+};
+
+/* One element of any type. */
+union value {
+	protobuf_c_boolean truth;
+	uint32_t narrow;
+	uint64_t wide;
+	float single;
+	double number;
+	ProtobufCBinaryData bytes;
+	ProtobufCMessage *message;
+};
+
+/* ---- yajl's memory */
+
+static void *scratch_alloc(void *arg, size_t size)
+{
+	struct decoder *d = arg;
+	size_t *p = NULL;
+
+	if (size < SIZE_MAX - sizeof *p)
+		p = arena_alloc(&d->scratch, sizeof *p + size);
+	if (!p)
+		longjmp(d->refused, 1);
+	*p = size;
+	return p + 1;
+}
+
+static void *scratch_realloc(void *arg, void *old, size_t size)
+{
+	size_t had = old ? ((size_t *)old)[-1] : 0;
+	void *p = had < size ? scratch_alloc(arg, size) : old;
+
+	if (had && p != old)
+		memcpy(p, old, had);
+	return p;
+}
+
+static void scratch_free(void *arg, void *p)
+{
+}
+
+/* ---- faults: each returns false, which ends the parse */
+
+static bool no_memory(struct decoder *d)
+{
+	d->code = error_no_memory(d->error);
+	return false;
+}
+
+static void append_path(const struct decoder *d, struct buffer *out)
+{
+	for (size_t i = 0; i < d->n_frames; i++) {
+		const struct frame *f = &d->frames[i];
+		uint8_t *to;
+
+		if (f->is_list) {
+			bool inside = i + 1 < d->n_frames;
+			/* an element is counted before it is opened, or after it was read */
+			buffer_printf(out, "[%zu]", f->count - inside);
+		} else if (f->field) {
+			if (out->len)
+				buffer_append_byte(out, '.');
+			to = buffer_reserve(out, strlen(f->field->name));
+			if (to)
+				out->len += otlp_json_key_write(f->field->name, to);
+		}
+	}
+}
+
+/* Where in text yajl stands: behind the token of the event. */
+static size_t position(const struct decoder *d)
+{
+	return d->finishing ? d->text.len : d->begin + yajl_get_bytes_consumed(d->yajl);
+}
+
+/* at: a byte of the text. */
+static bool fault_at(struct decoder *d, size_t at, const char *reason)
+{
+	struct buffer path = BUFFER_INIT;
+	const char *shown;
+	size_t hidden;
+
+	append_path(d, &path);
+	if (path.len == 0)
+		buffer_append_string(&path, d->type->short_name);
+	hidden = path.len > PATH_SHOWN ? path.len - PATH_SHOWN : 0;
+	shown = buffer_string(&path);
+	error_set(d->error, -EBADMSG, "not OTLP/JSON: %s%s: %s, at byte %zu", hidden ? "..." : "",
+	          shown ? shown + hidden : "a value", reason, at);
+	d->code = -EBADMSG;
+	buffer_fini(&path);
+	return false;
+}
+
+static bool too_deep(struct decoder *d)
+{
+	error_set(d->error, -E2BIG,
+	          "not acceptable as OTLP/JSON: nested too deep at byte %zu, at most %d levels of "
+	          "messages inside messages are allowed",
+	          position(d) - 1, OTLP_DEPTH_LIMIT);
+	d->code = -E2BIG;
+	return false;
+}
+
+/* Where a token begins. */
+static size_t token_at(const struct decoder *d, const struct token *t)
+{
+	switch (t->kind) {
+	case TOKEN_NULL:
+		return position(d) - 4;
+	case TOKEN_BOOL:
+		return position(d) - (t->truth ? 4 : 5);
+	case TOKEN_STRING:
+		return (size_t)(t->text.data - d->text.data) - 1;
+	default:
+		return (size_t)(t->text.data - d->text.data);
+	}
+}
+
+static bool fault(struct decoder *d, const struct token *t, const char *reason)
+{
+	return fault_at(d, d->finishing ? d->text.len : token_at(d, t), reason);
+}
+
+/* ---- values */
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool decode_hex(struct slice text, uint8_t *to)
+{
+	for (size_t i = 0; i < text.len; i += 2) {
+		int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		*to++ = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool read_bytes(struct decoder *d, const char *name, const struct token *t,
+                       ProtobufCBinaryData *ret)
+{
+	enum otlp_bytes_form form = otlp_bytes_form(name);
+	struct slice text = t->text;
+	uint8_t *to;
+
+	if (t->kind != TOKEN_STRING)
+		return fault(d, t, "must be a string");
+	if (form == OTLP_FORM_STRING && !t->escaped) {
+		*ret = (ProtobufCBinaryData){.len = text.len, .data = (uint8_t *)text.data};
+		return true;
+	}
+	to = arena_alloc(d->arena, form == OTLP_FORM_HEX && !t->escaped ? text.len / 2 : text.len);
+	if (!to)
+		return no_memory(d);
+	if (t->escaped)
+		text = slice_of(to, json_string_read(text, to));
+	*ret = (ProtobufCBinaryData){.len = text.len, .data = to};
+	switch (form) {
+	case OTLP_FORM_STRING:
+		return true;
+	case OTLP_FORM_HEX:
+		ret->len = text.len / 2;
+		if (text.len % 2 || !decode_hex(text, to))
+			return fault(d, t, "must be in hex, two digits a byte");
+		return true;
+	default:
+		/* Into where it may be read from: the plain bytes are fewer. */
+		if (!base64_decode(text, to, text.len, &ret->len))
+			return fault(d, t, "must be in base64");
+		return true;
+	}
+}
+
+/* The token's text without escapes, which numbers in strings hardly have. */
+static bool plain_text(struct decoder *d, const struct token *t, struct slice *ret)
+{
+	uint8_t *to;
+
+	*ret = t->text;
+	if (!t->escaped)
+		return true;
+	to = arena_alloc(&d->scratch, t->text.len);
+	if (!to)
+		return no_memory(d);
+	*ret = slice_of(to, json_string_read(t->text, to));
+	return true;
+}
+
+static bool read_integer(struct decoder *d, const struct token *t, unsigned bits, bool is_signed,
+                         uint64_t *ret)
+{
+	struct json_number n;
+	struct slice text;
+
+	if (t->kind != TOKEN_NUMBER && t->kind != TOKEN_STRING)
+		return fault(d, t, "must be an integer");
+	if (!plain_text(d, t, &text))
+		return false;
+	if (!json_number_read(text, &n))
+		return fault(d, t, "must be an integer, or one in a string");
+	switch (json_number_integer(&n, bits, is_signed, ret)) {
+	case JSON_FITS:
+		return true;
+	case JSON_NOT_INTEGER:
+		return fault(d, t, "must be an integer");
+	default:
+		break;
+	}
+	if (bits == 64)
+		return fault(d, t,
+		             is_signed ? "does not fit in 64 bits with a sign"
+		                       : "does not fit in 64 bits without a sign");
+	return fault(d, t,
+	             is_signed ? "does not fit in 32 bits with a sign"
+	                       : "does not fit in 32 bits without a sign");
+}
+
+static bool read_named_double(struct slice text, double *ret)
+{
+	if (slice_equal(text, SLICE_LITERAL("NaN")))
+		*ret = (double)NAN;
+	else if (slice_equal(text, SLICE_LITERAL("Infinity")))
+		*ret = (double)INFINITY;
+	else if (slice_equal(text, SLICE_LITERAL("-Infinity")))
+		*ret = -(double)INFINITY;
+	else
+		return false;
+	return true;
+}
+
+static bool read_double(struct decoder *d, const struct token *t, double *ret)
+{
+	struct json_number n;
+	struct slice text;
+	char *room = NULL;
+
+	if (t->kind != TOKEN_NUMBER && t->kind != TOKEN_STRING)
+		return fault(d, t, "must be a number");
+	if (!plain_text(d, t, &text))
+		return false;
+	if (t->kind == TOKEN_STRING && read_named_double(text, ret))
+		return true;
+	if (!json_number_read(text, &n))
+		return fault(d, t, "must be a number, or one in a string");
+	if (text.len >= JSON_NUMBER_TEXT) {
+		room = arena_alloc(&d->scratch, text.len + 1);
+		if (!room)
+			return no_memory(d);
+	}
+	return json_number_double(&n, room, ret) || fault(d, t, "does not fit in a double");
+}
+
+static bool read_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                       const struct token *t, union value *ret)
+{
+	uint64_t integer;
+	double number;
+
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return fault(d, t, "must be an object");
+	case PROTOBUF_C_TYPE_BYTES:
+		return read_bytes(d, field->name, t, &ret->bytes);
+	case PROTOBUF_C_TYPE_BOOL:
+		if (t->kind != TOKEN_BOOL)
+			return fault(d, t, "must be true or false");
+		ret->truth = t->truth;
+		return true;
+	case PROTOBUF_C_TYPE_DOUBLE:
+		return read_double(d, t, &ret->number);
+	case PROTOBUF_C_TYPE_FLOAT:
+		if (!read_double(d, t, &number))
+			return false;
+		ret->single = (float)number;
+		return true;
+	case PROTOBUF_C_TYPE_ENUM:
+		if (t->kind != TOKEN_NUMBER)
+			return fault(d, t, "an enum must be an integer, not its name");
+		break;
+	default:
+		break;
+	}
+	if (otlp_element_sizes[field->type] == 8)
+		return read_integer(d, t, 64,
+		                    field->type != PROTOBUF_C_TYPE_UINT64 &&
+		                            field->type != PROTOBUF_C_TYPE_FIXED64,
+		                    &ret->wide);
+	if (!read_integer(d, t, 32,
+	                  field->type != PROTOBUF_C_TYPE_UINT32 &&
+	                          field->type != PROTOBUF_C_TYPE_FIXED32,
+	                  &integer))
+		return false;
+	ret->narrow = (uint32_t)integer;
+	return true;
+}
+
+/* ---- where values go */
+
+static void *member_of(ProtobufCMessage *m, unsigned offset)
+{
+	return (char *)m + offset;
+}
+
+static void choose(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field)
+{
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		*(uint32_t *)member_of(m, field->quantifier_offset) = field->id;
+}
+
+static bool stack_push(struct decoder *d, struct frame *list, const union value *value)
+{
+	size_t size = otlp_element_sizes[list->field->type];
+
+	if (d->stack_size - d->stack_used < sizeof *value) {
+		size_t bytes = d->stack_size ? d->stack_size * 2 : STACK_FIRST;
+		uint8_t *stack = arena_alloc(&d->scratch, bytes);
+
+		if (!stack)
+			return no_memory(d);
+		if (d->stack_used)
+			memcpy(stack, d->stack, d->stack_used);
+		d->stack = stack;
+		d->stack_size = bytes;
+	}
+	memcpy(d->stack + d->stack_used, value, size);
+	d->stack_used += size;
+	list->count++;
+	return true;
+}
+
+/* The top frame; NULL when no object is open yet. */
+static struct frame *top(struct decoder *d)
+{
+	return d->n_frames ? &d->frames[d->n_frames - 1] : NULL;
+}
+
+static bool frame_push(struct decoder *d, const struct frame *f)
+{
+	if (d->n_frames == FRAME_LIMIT)
+		return too_deep(d);
+	d->frames[d->n_frames++] = *f;
+	return true;
+}
+
+static bool message_push(struct decoder *d, ProtobufCMessage *m)
+{
+	if (!m)
+		return no_memory(d);
+	if (d->n_messages == OTLP_DEPTH_LIMIT)
+		return too_deep(d);
+	d->n_messages++;
+	return frame_push(d, &(struct frame){.message = m});
+}
+
+/* An object or a list inside what is unknown. */
+static bool skip(struct decoder *d)
+{
+	if (d->n_frames + d->skipped >= FRAME_LIMIT)
+		return too_deep(d);
+	d->skipped++;
+	return true;
+}
+
+static bool is_unknown(const struct decoder *d)
+{
+	return d->skipped || (d->n_frames && !d->frames[d->n_frames - 1].field);
+}
+
+static bool decode_token(struct decoder *d, const struct token *t)
+{
+	struct frame *f = top(d);
+	union value value;
+
+	if (is_unknown(d))
+		return true;
+	if (!f)
+		return fault(d, t, "must be an object");
+	if (f->is_list) {
+		if (t->kind == TOKEN_NULL)
+			return fault(d, t, "null cannot be an element of a list");
+		return read_value(d, f->field, t, &value) && stack_push(d, f, &value);
+	}
+	if (t->kind == TOKEN_NULL)
+		return true;
+	if (f->field->label == PROTOBUF_C_LABEL_REPEATED)
+		return fault(d, t, "must be a list");
+	if (!read_value(d, f->field, t, &value))
+		return false;
+	memcpy(member_of(f->message, f->field->offset), &value, otlp_element_sizes[f->field->type]);
+	choose(f->message, f->field);
+	return true;
+}
+
+/* The message that a singular field holds already, or a new one. */
+static ProtobufCMessage *message_in(struct decoder *d, const struct frame *f)
+{
+	ProtobufCMessage **member = member_of(f->message, f->field->offset);
+	const uint32_t *chosen = member_of(f->message, f->field->quantifier_offset);
+	bool is_oneof = f->field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
+
+	if (!*member || (is_oneof && *chosen != f->field->id))
+		*member = otlp_message_new(d->arena, f->field->descriptor);
+	choose(f->message, f->field);
+	return *member;
+}
+
+/* ---- yajl's events */
+
+static int on_start_map(void *arg)
+{
+	struct decoder *d = arg;
+	struct frame *f = top(d);
+	union value value;
+
+	if (is_unknown(d))
+		return skip(d);
+	if (!f) {
+		d->root = otlp_message_new(d->arena, d->type);
+		return message_push(d, d->root);
+	}
+	if (f->is_list || f->field->label != PROTOBUF_C_LABEL_REPEATED) {
+		if (f->field->type != PROTOBUF_C_TYPE_MESSAGE)
+			return fault_at(d, position(d) - 1, "must not be an object");
+		if (!f->is_list)
+			return message_push(d, message_in(d, f));
+		value.message = otlp_message_new(d->arena, f->field->descriptor);
+		return stack_push(d, f, &value) && message_push(d, value.message);
+	}
+	return fault_at(d, position(d) - 1, "must be a list");
+}
+
+static int on_end_map(void *arg)
+{
+	struct decoder *d = arg;
+
+	if (d->skipped) {
+		d->skipped--;
+	} else {
+		d->n_frames--;
+		d->n_messages--;
+	}
+	return true;
+}
+
+static int on_start_array(void *arg)
+{
+	struct decoder *d = arg;
+	struct frame *f = top(d);
+
+	if (is_unknown(d))
+		return skip(d);
+	if (!f)
+		return fault_at(d, position(d) - 1, "must be an object");
+	if (f->is_list || f->field->label != PROTOBUF_C_LABEL_REPEATED)
+		return fault_at(d, position(d) - 1, "must not be a list");
+	return frame_push(d, &(struct frame){.message = f->message,
+	                                     .field = f->field,
+	                                     .is_list = true,
+	                                     .start = d->stack_used});
+}
+
+static int on_end_array(void *arg)
+{
+	struct decoder *d = arg;
+	struct frame *f = top(d);
+	size_t *count, size;
+	void **list;
+
+	if (d->skipped) {
+		d->skipped--;
+		return true;
+	}
+	list = member_of(f->message, f->field->offset);
+	count = member_of(f->message, f->field->quantifier_offset);
+	size = otlp_element_sizes[f->field->type];
+	if (f->count) {
+		if (!otlp_list_reserve(d->arena, list, *count, f->count, size))
+			return no_memory(d);
+		memcpy((char *)*list + *count * size, d->stack + f->start, f->count * size);
+		*count += f->count;
+	}
+	d->stack_used = f->start;
+	d->n_frames--;
+	return true;
+}
+
+/* What yajl gives lies in the text, unless it had escapes. Then the text has it before the closing
+ * quote, which yajl has just read, back to the quote that no backslash takes away. */
+static bool find_string(struct decoder *d, const unsigned char *s, size_t len, struct slice *ret)
+{
+	const uint8_t *start = d->text.data, *end, *at;
+
+	if ((uintptr_t)s >= (uintptr_t)start && (uintptr_t)s <= (uintptr_t)start + d->text.len) {
+		*ret = slice_of(s, len);
+		return false;
+	}
+	end = at = start + position(d) - 1;
+	for (;;) {
+		const uint8_t *slash;
+
+		while (at[-1] != '"')
+			at--;
+		for (slash = at - 1; slash > start && slash[-1] == '\\'; slash--)
+			;
+		if ((at - 1 - slash) % 2 == 0)
+			break;
+		at--;
+	}
+	*ret = slice_of(at, (size_t)(end - at));
+	return true;
+}
+
+/* The names of ExportPartialSuccess.rejected; all of RpcStatus.details is ignored. */
+static bool is_field(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field,
+                     struct slice key)
+{
+	static const char *const rejected[] = {"rejectedSpans", "rejectedDataPoints",
+	                                       "rejectedLogRecords", "rejectedProfiles"};
+
+	if (type == &otlp__export_partial_success__descriptor && field->id == 1) {
+		for (size_t i = 0; i < sizeof rejected / sizeof *rejected; i++)
+			if (slice_equal(key, slice_from_string(rejected[i])))
+				return true;
+		return false;
+	}
+	return otlp_json_key_is(key, field->name) &&
+	       !(type == &otlp__rpc_status__descriptor && field->type == PROTOBUF_C_TYPE_MESSAGE);
+}
+
+/* Writers keep to an order, so the search begins behind the last key. */
+static int on_key(void *arg, const unsigned char *s, size_t len)
+{
+	struct decoder *d = arg;
+	struct frame *f = top(d);
+	const ProtobufCMessageDescriptor *type;
+	struct slice key;
+	unsigned first;
+
+	if (d->skipped)
+		return true;
+	if (find_string(d, s, len, &key)) {
+		uint8_t *to = arena_alloc(&d->scratch, key.len);
+		if (!to)
+			return no_memory(d);
+		key = slice_of(to, json_string_read(key, to));
+	}
+	type = f->message->descriptor;
+	first = f->field ? (unsigned)(f->field - type->fields) + 1 : 0;
+	f->field = NULL;
+	for (unsigned i = 0; i < type->n_fields && !f->field; i++) {
+		const ProtobufCFieldDescriptor *field = &type->fields[(first + i) % type->n_fields];
+		if (is_field(type, field, key))
+			f->field = field;
+	}
+	return true;
+}
+
+static int on_string(void *arg, const unsigned char *s, size_t len)
+{
+	struct decoder *d = arg;
+	struct token t = {.kind = TOKEN_STRING};
+
+	if (is_unknown(d))
+		return true;
+	t.escaped = find_string(d, s, len, &t.text);
+	return decode_token(d, &t);
+}
+
+static int on_number(void *arg, const char *s, size_t len)
+{
+	return decode_token(arg, &(struct token){.kind = TOKEN_NUMBER, .text = slice_of(s, len)});
+}
+
+static int on_boolean(void *arg, int truth)
+{
+	return decode_token(arg, &(struct token){.kind = TOKEN_BOOL, .truth = truth});
+}
+
+static int on_null(void *arg)
+{
+	return decode_token(arg, &(struct token){.kind = TOKEN_NULL});
+}
+
+/* ---- the whole */
+
+/* What yajl says about it, without the full stop and the newline. */
+static void syntax_fault(struct decoder *d)
+{
+	char *text = (char *)yajl_get_error(d->yajl, 0, NULL, 0);
+
+	if (text)
+		text[strcspn(text, ".\n")] = '\0';
+	error_set(d->error, -EBADMSG, "not JSON: %s, at byte %zu",
+	          text ? text : "it cannot be parsed", position(d));
+	d->code = -EBADMSG;
+}
+
+static void parse(struct decoder *d)
+{
+	static const yajl_callbacks callbacks = {
+		.yajl_null = on_null,
+		.yajl_boolean = on_boolean,
+		.yajl_number = on_number,
+		.yajl_string = on_string,
+		.yajl_start_map = on_start_map,
+		.yajl_map_key = on_key,
+		.yajl_end_map = on_end_map,
+		.yajl_start_array = on_start_array,
+		.yajl_end_array = on_end_array,
+	};
+	yajl_alloc_funcs memory = {scratch_alloc, scratch_realloc, scratch_free, d};
+	yajl_status status;
+
+	if (setjmp(d->refused)) {
+		no_memory(d);
+		return;
+	}
+	d->yajl = yajl_alloc(&callbacks, &memory, d);
+	status = yajl_parse(d->yajl, d->text.data + d->begin, d->text.len - d->begin);
+	if (status == yajl_status_ok) {
+		d->finishing = true;
+		status = yajl_complete_parse(d->yajl);
+	}
+	if (status == yajl_status_error)
+		syntax_fault(d);
+}
+
+int otlp_json_decode_message(const ProtobufCMessageDescriptor *type, struct slice text,
+                             struct arena *arena, ProtobufCMessage **ret, struct error *error)
+{
+	static const struct slice mark = SLICE_LITERAL("\xef\xbb\xbf");
+	struct decoder d = {.type = type, .text = text, .arena = arena, .error = error};
+
+	if (text.len == 0)
+		return error_set(error, -EBADMSG, "not JSON: there is nothing");
+	if (text.len >= mark.len && memcmp(text.data, mark.data, mark.len) == 0)
+		d.begin = mark.len;
+	arena_init(&d.scratch, arena->budget);
+	parse(&d);
+	arena_fini(&d.scratch);
+	if (d.code == 0)
+		*ret = d.root;
+	return d.code;
+}
+
+int otlp_json_decode(enum signal signal, struct slice text, struct arena *arena,
+                     ProtobufCMessage **ret, struct error *error)
+{
+	return otlp_json_decode_message(otlp_request_descriptor(signal), text, arena, ret, error);
+}
