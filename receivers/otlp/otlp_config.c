@@ -1,6 +1,6 @@
 #include "receivers/otlp/otlp_config.h"
 
-#include "core/base/clock.h"
+#include "core/net/http_header.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -299,25 +299,6 @@ static bool is_among(const char *text, const char *const *names)
 	return false;
 }
 
-/* RFC 9110: a token. */
-static bool is_token(const char *name)
-{
-	if (!*name)
-		return false;
-	for (; *name; name++)
-		if (!isalnum((unsigned char)*name) && !strchr("!#$%&'*+-.^_`|~", *name))
-			return false;
-	return true;
-}
-
-static bool is_field_value(const char *value)
-{
-	for (; *value; value++)
-		if ((unsigned char)*value < 0x20 || *value == 0x7f)
-			return false;
-	return true;
-}
-
 static int check_response_headers(const struct string_map *headers, struct error *error)
 {
 	static const char *const own[] = {"content-type", "content-length",
@@ -330,7 +311,7 @@ static int check_response_headers(const struct string_map *headers, struct error
 		char lower[32];
 		size_t n = 0;
 
-		if (!is_token(name) || (value && !is_field_value(value)))
+		if (!http_header_is_name(name) || (value && !http_header_is_value(value)))
 			return error_set(error, -EINVAL,
 			                 "response_headers: %s is not a header that can be sent",
 			                 name);
@@ -359,12 +340,12 @@ static int check_lists(const struct otlp_http_config *c, struct error *error)
 			                 "\"\" for none",
 			                 c->compression_algorithms.items[i]);
 	for (size_t i = 0; c->cors.enabled && i < exposed->count; i++)
-		if (!is_token(exposed->items[i]))
+		if (!http_header_is_name(exposed->items[i]))
 			return error_set(error, -EINVAL,
 			                 "cors: exposed_headers: \"%s\" is not a header name",
 			                 exposed->items[i]);
 	for (size_t i = 0; c->cors.enabled && i < allowed->count; i++)
-		if (!is_token(allowed->items[i]))
+		if (!http_header_is_name(allowed->items[i]))
 			return error_set(error, -EINVAL,
 			                 "cors: allowed_headers: \"%s\" is not a header name",
 			                 allowed->items[i]);

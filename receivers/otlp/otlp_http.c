@@ -156,7 +156,7 @@ static bool find_signal(const struct otlp_http *h, struct slice path, enum signa
 static bool name_equal(struct slice name, const char *other)
 {
 	return strlen(other) == name.len &&
-	       strncasecmp((const char *)name.data, other, name.len) == 0;
+	       (name.len == 0 || strncasecmp((const char *)name.data, other, name.len) == 0);
 }
 
 /* As the Collector: "deflate" in the list allows "zlib", its other name, as well. */

@@ -276,18 +276,7 @@ void request_abandon(struct request *r)
 
 /* ---- handing on */
 
-static bool copy_text(struct arena *a, const char *text, const char **ret)
-{
-	struct slice copy;
-
-	if (!text)
-		return true;
-	if (!arena_copy(a, slice_from_string(text), &copy))
-		return false;
-	*ret = (const char *)copy.data;
-	return true;
-}
-
+/* All of it, as in the Collector. */
 static bool copy_metadata(struct arena *a, const struct http_request *head,
                           struct batch_origin *origin)
 {
@@ -312,10 +301,11 @@ static bool copy_metadata(struct arena *a, const struct http_request *head,
 static bool set_origin(const struct request *r, struct batch *b)
 {
 	const struct http_request *head = r->entrance->head(r);
+	const struct batch_origin origin = {.receiver = r->intake->component->id,
+	                                    .peer = head->peer,
+	                                    .identity = r->identity};
 
-	return copy_text(&b->arena, r->intake->component->id, &b->origin.receiver) &&
-	       copy_text(&b->arena, head->peer, &b->origin.peer) &&
-	       copy_text(&b->arena, r->identity, &b->origin.identity) &&
+	return batch_set_origin(b, &origin) &&
 	       (!r->entrance->include_metadata || copy_metadata(&b->arena, head, &b->origin));
 }
 

@@ -133,15 +133,13 @@ static void no_memory(struct request *r)
 	refuse(r, GRPC_UNAVAILABLE, "no memory to take this request now");
 }
 
-/* Runs a step on the pool. */
-static void run_on_pool(struct unpacking *u, void (*run)(void *arg), void (*on_done)(void *arg))
+/* Runs a step on the pool. False: no memory. */
+static bool run_on_pool(struct unpacking *u, void (*run)(void *arg), void (*on_done)(void *arg))
 {
-	struct unpacker *unpacker = unpacker_of(u);
-
 	if (work_submit(intake_host(u->request->intake)->loop, run, on_done, u) < 0)
-		no_memory(u->request);
-	else
-		unpacker->works++;
+		return false;
+	unpacker_of(u)->works++;
+	return true;
 }
 
 /* After a step, when it has been seen to. */
@@ -280,7 +278,10 @@ static void lend(struct unpacking *u, size_t size)
 		return;
 	}
 	u->loan = (struct budget){.limit = size};
-	run_on_pool(u, run_decode, on_decoded);
+	if (!run_on_pool(u, run_decode, on_decoded)) {
+		budget_return(budget_of(r), size);
+		no_memory(r);
+	}
 }
 
 static void decode_start(struct request *r)
@@ -402,9 +403,7 @@ static void next_turns(struct unpacker *unpacker)
 		list_remove(&u->link);
 		u->has_turn = true;
 		unpacker->inflating++;
-		if (begin_inflating(u))
-			run_on_pool(u, run_inflate, on_inflated);
-		else
+		if (!begin_inflating(u) || !run_on_pool(u, run_inflate, on_inflated))
 			no_memory(u->request);
 	}
 }
@@ -416,8 +415,8 @@ static void on_inflated(void *arg)
 
 	if (!u->request->exchange)
 		give_up(u);
-	else if (look_at(u))
-		run_on_pool(u, run_inflate, on_inflated);
+	else if (look_at(u) && !run_on_pool(u, run_inflate, on_inflated))
+		no_memory(u->request);
 	next_turns(unpacker);
 	end_of_step(unpacker);
 }
