@@ -18,6 +18,8 @@
 /* OTLP's bound for a response, on the wire and inflated. */
 enum { GRPC_RESPONSE_LIMIT = 4 * 1024 * 1024 };
 
+enum { GRPC_CALL_HEADERS = 36 };
+
 struct grpc_client;
 
 struct grpc_client_header {
@@ -31,8 +33,12 @@ struct grpc_client_config {
 	const struct tls_settings *tls; /* NULL: plain HTTP/2 with prior knowledge */
 	const char *authority;          /* NULL: host and port of the endpoint */
 	const char *user_agent;
-	const struct grpc_client_header *headers; /* sent with every call; values are secret */
-	size_t n_headers;
+	/* Asked for the headers of each call that is sent now, at most GRPC_CALL_HEADERS; they stay
+	 * until the next call. Values are secret. Fails retryably: the call ends as UNAVAILABLE. NULL:
+	 * none. */
+	int (*headers)(void *arg, const struct grpc_client_header **ret, size_t *ret_n,
+	               struct error *error);
+	void *headers_arg;
 	bool wait_for_ready;
 	/* After keepalive_time without a byte from the server it is pinged, and given up when
 	 * nothing comes for keepalive_timeout. ns; time 0: no pings. Without calls only when

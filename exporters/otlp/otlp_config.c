@@ -1,12 +1,9 @@
 #include "exporters/otlp/otlp_config.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 enum { COMPRESSION_GZIP, COMPRESSION_ZSTD, COMPRESSION_NONE, COMPRESSION_SNAPPY };
 static const char *const compressions[] = {"gzip", "zstd", "none", "snappy", NULL};
-
-enum { MAX_HEADERS = 32 };
 
 static const struct option keepalive_options[] = {
 	OPTION_DURATION(struct otlp_keepalive_config, time, .text = "10s", .min = 1e6,
@@ -24,11 +21,10 @@ const struct option otlp_options[] = {
                         .doc = "host:port, http://host:port (plain), https://host:port, "
                                "dns:///host:port or unix:///path."),
 	OPTION_ENUM(struct otlp_config, compression, compressions, .text = "gzip",
-                    .doc = "How requests are compressed: gzip, zstd or none."),
+                    .doc = "How requests are compressed: gzip, zstd, snappy or none."),
 	OPTION_GROUP(struct otlp_config, tls, tls_client_options,
                      .doc = "Transport security; on by default."),
-	OPTION_STRING_MAP(struct otlp_config, headers, .flags = OPTION_SECRET,
-                          .doc = "Sent with every request, for instance an authorization."),
+	HEADERS_OPTIONS(struct otlp_config, headers, auth),
 	OPTION_STRING(
 		struct otlp_config, authority,
 		.doc = "The :authority of requests; without it host and port of the endpoint."),
@@ -58,6 +54,8 @@ enum coding otlp_config_coding(const struct otlp_config *c)
 		return CODING_GZIP;
 	case COMPRESSION_ZSTD:
 		return CODING_ZSTD;
+	case COMPRESSION_SNAPPY:
+		return CODING_SNAPPY_FRAMED;
 	default:
 		return CODING_IDENTITY;
 	}
@@ -77,75 +75,22 @@ bool otlp_config_is_plain(const struct otlp_config *c)
 }
 
 /* Written by the client itself; a second one would contradict it. */
-static bool is_reserved(const char *name)
-{
-	static const char *const names[] = {"content-type",   "te",         "user-agent",
-	                                    "host",           "connection", "transfer-encoding",
-	                                    "content-length", "upgrade",    NULL};
-
-	for (size_t i = 0; names[i]; i++)
-		if (strcasecmp(name, names[i]) == 0)
-			return true;
-	return strncasecmp(name, "grpc-", 5) == 0;
-}
-
-/* RFC 9110: a token. */
-static bool is_token(const char *name)
-{
-	if (!*name)
-		return false;
-	for (; *name; name++)
-		if (!isalnum((unsigned char)*name) && !strchr("!#$%&'*+-.^_`|~", *name))
-			return false;
-	return true;
-}
-
-static bool is_field_value(const char *value)
-{
-	for (; *value; value++)
-		if ((unsigned char)*value < 0x20 || *value == 0x7f)
-			return false;
-	return true;
-}
-
-static int check_headers(const struct string_map *headers, struct error *error)
-{
-	if (headers->count > MAX_HEADERS)
-		return error_set(error, -EINVAL, "headers: at most %d are possible", MAX_HEADERS);
-	for (size_t i = 0; i < headers->count; i++) {
-		const char *name = headers->items[i].key, *value = headers->items[i].value;
-
-		if (!is_token(name))
-			return error_set(error, -EINVAL, "headers: \"%s\" is not a header name",
-			                 name);
-		if (is_reserved(name))
-			return error_set(error, -EINVAL,
-			                 "headers: %s is written by weir itself and cannot be set",
-			                 name);
-		if (value && !is_field_value(value))
-			return error_set(
-				error, -EINVAL,
-				"headers: the value of %s has a line break or another control "
-				"character in it",
-				name);
-	}
-	return 0;
-}
+static const char *const reserved[] = {"content-type",   "te",
+                                       "user-agent",     "host",
+                                       "connection",     "transfer-encoding",
+                                       "content-length", "upgrade",
+                                       "grpc-",          NULL};
 
 int otlp_check(const void *config, struct error *error)
 {
 	const struct otlp_config *c = config;
 	int r;
 
-	if (c->compression == COMPRESSION_SNAPPY)
-		return error_set(
-			error, -EINVAL,
-			"compression: snappy is not supported, use zstd (smaller and nearly as "
-			"fast), gzip or none");
 	if (c->endpoint.scheme != ENDPOINT_UNIX && c->endpoint.port == 0)
 		return error_set(error, -EINVAL, "endpoint \"%s\": the port must not be 0",
 		                 c->endpoint.text);
-	if ((r = tls_client_config_check(&c->tls, error)) < 0 || (r = check_headers(&c->headers, error)) < 0)
+	if ((r = tls_client_config_check(&c->tls, error)) < 0 ||
+	    (r = headers_check(&c->headers, &c->auth, reserved, error)) < 0)
 		return r;
 	return exporter_config_check(&c->exporter, error);
 }

@@ -3,11 +3,9 @@
 #define WEIR_EXPORTERS_OTLP_CONFIG_H
 
 #include "core/export/exporter.h"
+#include "core/export/headers.h"
 #include "core/net/grpc_client.h"
 #include "core/net/tls_config.h"
-
-/* OTLP's recommendation for the largest request a client sends, uncompressed. */
-enum { OTLP_REQUEST_LIMIT = 64 * 1024 * 1024 };
 
 struct otlp_keepalive_config {
 	bool enabled, permit_without_stream;
@@ -18,6 +16,7 @@ struct otlp_config {
 	struct endpoint endpoint;
 	int compression;
 	struct string_map headers;
+	struct auth_config auth;
 	const char *authority, *user_agent, *balancer_name;
 	struct tls_client_config tls;
 	struct otlp_keepalive_config keepalive;

@@ -289,15 +289,17 @@ static void checks_its_configuration(void **state)
 {
 	struct fixture *f = *state;
 
-	refuses(f, "{endpoint: \"x:1\", compression: snappy}",
-	        "compression: snappy is not supported, use zstd (smaller and nearly as fast), gzip "
-	        "or none");
 	refuses(f, "{endpoint: \"x:0\"}", "endpoint \"x:0\": the port must not be 0");
 	refuses(f, "{endpoint: \"x:1\", tls: {cert_file: a}}",
 	        "tls: TLS configuration must include both certificate and key: key_file missing");
 	refuses(f, "{endpoint: \"x:1\", tls: {ca_file: a, ca_pem: b}}",
 	        "tls: provide either a CA file or the PEM-encoded string, but not both: ca_file, "
 	        "ca_pem");
+	refuses(f, "{endpoint: \"x:1\", auth: {}}",
+	        "auth: authenticator is missing: name an extension, for instance "
+	        "bearertokenauth");
+	refuses(f, "{endpoint: \"x:1\", headers: {Grpc-Timeout: x}}",
+	        "headers: Grpc-Timeout is written by weir itself and cannot be set");
 	refuses(f, "{endpoint: \"x:1\", headers: {te: x}}",
 	        "headers: te is written by weir itself and cannot be set");
 	refuses(f, "{endpoint: \"x:1\", headers: {\"a b\": x}}",

@@ -41,11 +41,22 @@ static inline void caller_prepare(struct caller *c, void **state, const char *ho
 	c->config.user_agent = "weir-test/1";
 }
 
+static inline int caller_headers(void *arg, const struct grpc_client_header **ret, size_t *ret_n,
+                                 struct error *error)
+{
+	struct caller *c = arg;
+
+	(void)error;
+	*ret = &c->behaviour;
+	*ret_n = 1;
+	return 0;
+}
+
 static inline void caller_behave(struct caller *c, const char *behaviour)
 {
 	c->behaviour = (struct grpc_client_header){"x-behaviour", behaviour};
-	c->config.headers = &c->behaviour;
-	c->config.n_headers = 1;
+	c->config.headers = caller_headers;
+	c->config.headers_arg = c;
 }
 
 static inline void caller_open(struct caller *c)
