@@ -147,11 +147,11 @@ static void multi_close(struct http_client *c)
 
 static void spare_free(struct http_client *c)
 {
-	struct http_exchange *x;
+	struct http_client_exchange *x;
 
-	while ((x = LIST_FIRST(&c->spare, struct http_exchange, link))) {
+	while ((x = LIST_FIRST(&c->spare, struct http_client_exchange, link))) {
 		list_remove(&x->link);
-		http_exchange_free(x);
+		http_client_exchange_free(x);
 	}
 	c->n_spare = 0;
 }
@@ -164,20 +164,20 @@ static void on_idle(void *arg)
 	spare_free(c);
 }
 
-static void recycle(struct http_exchange *x)
+static void recycle(struct http_client_exchange *x)
 {
 	struct http_client *c = x->client;
 
-	http_exchange_clear(x);
+	http_client_exchange_clear(x);
 	if (c->closing || c->n_spare >= SPARE_MAX) {
-		http_exchange_free(x);
+		http_client_exchange_free(x);
 		return;
 	}
 	list_push_front(&c->spare, &x->link);
 	c->n_spare++;
 }
 
-static void end(struct http_exchange *x, enum http_client_result result, CURLcode code)
+static void end(struct http_client_exchange *x, enum http_client_result result, CURLcode code)
 {
 	struct http_client *c = x->client;
 
@@ -185,7 +185,7 @@ static void end(struct http_exchange *x, enum http_client_result result, CURLcod
 	list_remove(&x->link);
 	timer_stop(x->deadline);
 	curl_multi_remove_handle(c->multi, x->easy);
-	http_exchange_tell(x, result, code);
+	http_client_exchange_tell(x, result, code);
 	recycle(x);
 	http_client_leave(c);
 }
@@ -197,7 +197,7 @@ static void collect(struct http_client *c)
 
 	while ((message = curl_multi_info_read(c->multi, &left))) {
 		CURLcode code = message->data.result;
-		struct http_exchange *x;
+		struct http_client_exchange *x;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
@@ -208,10 +208,10 @@ static void collect(struct http_client *c)
 
 static void fail_all(struct http_client *c)
 {
-	struct http_exchange *x;
+	struct http_client_exchange *x;
 
 	c->broken = true;
-	while ((x = LIST_FIRST(&c->active, struct http_exchange, link)))
+	while ((x = LIST_FIRST(&c->active, struct http_client_exchange, link)))
 		end(x, HTTP_CLIENT_FAILED, CURLE_OUT_OF_MEMORY);
 }
 
@@ -220,29 +220,30 @@ static void on_deadline(void *arg)
 	end(arg, HTTP_CLIENT_LATE, CURLE_OPERATION_TIMEDOUT);
 }
 
-static struct http_exchange *take_exchange(struct http_client *c)
+static struct http_client_exchange *take_exchange(struct http_client *c)
 {
-	struct http_exchange *x = LIST_FIRST(&c->spare, struct http_exchange, link);
+	struct http_client_exchange *x = LIST_FIRST(&c->spare, struct http_client_exchange, link);
 
 	if (x) {
 		list_remove(&x->link);
 		c->n_spare--;
 		return x;
 	}
-	x = http_exchange_new(c);
+	x = http_client_exchange_new(c);
 	if (!x)
 		return NULL;
 	x->deadline = timer_new(c->loop, on_deadline, x);
 	if (x->deadline)
 		return x;
-	http_exchange_free(x);
+	http_client_exchange_free(x);
 	return NULL;
 }
 
 static int begin(struct http_client *c, const struct http_client_request *request,
-                 http_client_done done, void *arg, struct http_exchange **ret, struct error *error)
+                 http_client_done done, void *arg, struct http_client_exchange **ret,
+                 struct error *error)
 {
-	struct http_exchange *x;
+	struct http_client_exchange *x;
 	int r;
 
 	if (c->closing || c->broken)
@@ -250,7 +251,7 @@ static int begin(struct http_client *c, const struct http_client_request *reques
 	x = multi_open(c) ? take_exchange(c) : NULL;
 	if (!x)
 		return error_no_memory(error);
-	r = http_exchange_prepare(x, request, error);
+	r = http_client_exchange_prepare(x, request, error);
 	if (r == 0 && curl_multi_add_handle(c->multi, x->easy) != CURLM_OK)
 		r = error_no_memory(error);
 	if (r < 0) {
@@ -271,12 +272,12 @@ static int begin(struct http_client *c, const struct http_client_request *reques
 	return 0;
 }
 
-struct http_exchange *http_client_send(struct http_client *c,
-                                       const struct http_client_request *request,
-                                       http_client_done done, void *arg)
+struct http_client_exchange *http_client_send(struct http_client *c,
+                                              const struct http_client_request *request,
+                                              http_client_done done, void *arg)
 {
 	struct http_client_response response = {.result = HTTP_CLIENT_FAILED};
-	struct http_exchange *x = NULL;
+	struct http_client_exchange *x = NULL;
 	struct error error = ERROR_INIT;
 	int r = begin(c, request, done, arg, &x, &error);
 
@@ -291,7 +292,7 @@ struct http_exchange *http_client_send(struct http_client *c,
 	return NULL;
 }
 
-void http_client_cancel(struct http_exchange *x)
+void http_client_cancel(struct http_client_exchange *x)
 {
 	end(x, HTTP_CLIENT_CANCELED, CURLE_OK);
 }
@@ -378,7 +379,7 @@ int http_client_new(struct loop *loop, const struct http_client_config *config,
 
 void http_client_close(struct http_client *c, void (*closed)(void *arg), void *arg)
 {
-	struct http_exchange *x;
+	struct http_client_exchange *x;
 
 	if (!c) {
 		closed(arg);
@@ -388,7 +389,7 @@ void http_client_close(struct http_client *c, void (*closed)(void *arg), void *a
 	c->closed = closed;
 	c->closed_arg = arg;
 	http_client_enter(c);
-	while ((x = LIST_FIRST(&c->active, struct http_exchange, link)))
+	while ((x = LIST_FIRST(&c->active, struct http_client_exchange, link)))
 		end(x, HTTP_CLIENT_CANCELED, CURLE_OK);
 	http_client_leave(c);
 }

@@ -16,7 +16,7 @@
 #include "core/net/tls.h"
 
 struct http_client;
-struct http_exchange;
+struct http_client_exchange;
 
 /* Everything pointed to stays its owner's and outlives the client. */
 struct http_client_config {
@@ -67,7 +67,7 @@ struct http_client_response {
 	struct slice type; /* content-type; empty: none */
 	bool has_retry_after;
 	uint64_t retry_after_ns; /* from now on; seconds or an HTTP date, 0 for what is past */
-	struct http_exchange *exchange;
+	struct http_client_exchange *exchange;
 };
 
 typedef void (*http_client_done)(void *arg, const struct http_client_response *response);
@@ -81,12 +81,12 @@ int http_client_new(struct loop *loop, const struct http_client_config *config,
 /* done is called exactly once. Returns what http_client_cancel() takes, until then; NULL when done
  * has been called already. The request may be forgotten, except its method, pieces and what they
  * point to. */
-struct http_exchange *http_client_send(struct http_client *c,
-                                       const struct http_client_request *request,
-                                       http_client_done done, void *arg);
+struct http_client_exchange *http_client_send(struct http_client *c,
+                                              const struct http_client_request *request,
+                                              http_client_done done, void *arg);
 
 /* Calls done with CANCELED. */
-void http_client_cancel(struct http_exchange *x);
+void http_client_cancel(struct http_client_exchange *x);
 
 /* The last field of that name in the response's header; false: none. Valid as the response is. */
 bool http_client_header(const struct http_client_response *response, const char *name,
@@ -95,6 +95,9 @@ bool http_client_header(const struct http_client_response *response, const char 
 /* Cancels all requests and closes all connections; closed(arg) comes once everything is freed,
  * maybe before this returns. Takes NULL, then closed is called at once. */
 void http_client_close(struct http_client *c, void (*closed)(void *arg), void *arg);
+
+/* Host and port of a URL, for messages: without what else it may hold, passwords too. */
+void http_client_where(const char *url, char *ret, size_t size);
 
 /* Whether it is an absolute http or https URL with a host. The sentence begins with what, the name of
  * the setting, and leaves out what the URL holds of passwords. */

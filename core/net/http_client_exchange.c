@@ -22,7 +22,7 @@ enum {
 
 static size_t on_read(char *to, size_t size, size_t n, void *arg)
 {
-	struct http_exchange *x = arg;
+	struct http_client_exchange *x = arg;
 	size_t room = size * n, written = 0;
 
 	while (written < room && x->piece < x->n_pieces) {
@@ -46,7 +46,7 @@ static size_t on_read(char *to, size_t size, size_t n, void *arg)
 /* The connection was gone: the request is sent again on another. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
-	struct http_exchange *x = arg;
+	struct http_client_exchange *x = arg;
 	size_t at = (size_t)offset;
 
 	if (origin != SEEK_SET || offset < 0)
@@ -59,7 +59,7 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
-	struct http_exchange *x = arg;
+	struct http_client_exchange *x = arg;
 
 	(void)line;
 	x->header_bytes += size * n;
@@ -69,7 +69,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
-	struct http_exchange *x = arg;
+	struct http_client_exchange *x = arg;
 
 	if (size * n > x->limit - x->body.len) {
 		x->too_large = true;
@@ -82,7 +82,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 /* ---- the handle */
 
-static bool set_fixed(struct http_exchange *x)
+static bool set_fixed(struct http_client_exchange *x)
 {
 	const struct http_client_config *config = &x->client->config;
 	uint64_t connect = config->connect_timeout ? config->connect_timeout : CONNECT_TIMEOUT_NS;
@@ -130,9 +130,9 @@ static bool set_fixed(struct http_exchange *x)
 	return r == CURLE_OK;
 }
 
-struct http_exchange *http_exchange_new(struct http_client *c)
+struct http_client_exchange *http_client_exchange_new(struct http_client *c)
 {
-	struct http_exchange *x = calloc(1, sizeof *x);
+	struct http_client_exchange *x = calloc(1, sizeof *x);
 
 	if (!x)
 		return NULL;
@@ -141,11 +141,11 @@ struct http_exchange *http_exchange_new(struct http_client *c)
 	x->easy = curl_easy_init();
 	if (x->easy && set_fixed(x))
 		return x;
-	http_exchange_free(x);
+	http_client_exchange_free(x);
 	return NULL;
 }
 
-void http_exchange_clear(struct http_exchange *x)
+void http_client_exchange_clear(struct http_client_exchange *x)
 {
 	curl_slist_free_all(x->headers);
 	curl_slist_free_all(x->connect_to);
@@ -155,7 +155,7 @@ void http_exchange_clear(struct http_exchange *x)
 	buffer_fini(&x->body);
 }
 
-void http_exchange_free(struct http_exchange *x)
+void http_client_exchange_free(struct http_client_exchange *x)
 {
 	if (!x)
 		return;
@@ -190,8 +190,8 @@ static bool is_sendable(struct slice s)
 	return true;
 }
 
-static int add_header(struct http_exchange *x, struct buffer *line, const struct http_header *h,
-                      struct error *error)
+static int add_header(struct http_client_exchange *x, struct buffer *line,
+                      const struct http_header *h, struct error *error)
 {
 	if (!h->name.len || !is_sendable(h->name) || !is_sendable(h->value))
 		return error_set(error, -EINVAL,
@@ -206,7 +206,7 @@ static int add_header(struct http_exchange *x, struct buffer *line, const struct
 	return append(&x->headers, line, error);
 }
 
-static int set_headers(struct http_exchange *x, const struct http_client_request *request,
+static int set_headers(struct http_client_exchange *x, const struct http_client_request *request,
                        struct buffer *line, struct error *error)
 {
 	static const struct slice type = SLICE_LITERAL("content-type");
@@ -233,7 +233,7 @@ static int set_headers(struct http_exchange *x, const struct http_client_request
 
 /* The server's certificate must be for another name than the one that is connected to. libcurl takes
  * that name from the URL, so the URL gets it, and the connection and the Host field keep the old. */
-static int override_name(struct http_exchange *x, CURLU *url, struct buffer *line,
+static int override_name(struct http_client_exchange *x, CURLU *url, struct buffer *line,
                          struct error *error)
 {
 	const char *name = x->client->tls_settings.server_name_override;
@@ -261,7 +261,7 @@ static int override_name(struct http_exchange *x, CURLU *url, struct buffer *lin
 	return r;
 }
 
-static int set_url(struct http_exchange *x, const char *text, struct buffer *line,
+static int set_url(struct http_client_exchange *x, const char *text, struct buffer *line,
                    struct error *error)
 {
 	const char *name = x->client->tls_settings.server_name_override;
@@ -288,7 +288,7 @@ static int set_url(struct http_exchange *x, const char *text, struct buffer *lin
 	return r;
 }
 
-static bool set_method(struct http_exchange *x, const char *method, curl_off_t len)
+static bool set_method(struct http_client_exchange *x, const char *method, curl_off_t len)
 {
 	bool has_body = len > 0 || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
 	CURLcode r;
@@ -310,8 +310,8 @@ static bool set_method(struct http_exchange *x, const char *method, curl_off_t l
 	return r == CURLE_OK;
 }
 
-int http_exchange_prepare(struct http_exchange *x, const struct http_client_request *request,
-                          struct error *error)
+int http_client_exchange_prepare(struct http_client_exchange *x,
+                                 const struct http_client_request *request, struct error *error)
 {
 	struct buffer line = BUFFER_INIT;
 	curl_off_t len = 0;
@@ -343,27 +343,19 @@ int http_exchange_prepare(struct http_exchange *x, const struct http_client_requ
 
 /* ---- the answer */
 
-/* Host and port of the server, for people. */
-static void name_server(const struct http_exchange *x, char *ret, size_t size)
+static void name_server(const struct http_client_exchange *x, char *ret, size_t size)
 {
-	char *text = NULL, *host = NULL, *port = NULL;
-	CURLU *url = curl_url();
+	char *url = NULL;
 
-	snprintf(ret, size, "the server");
+	curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
 	if (x->client->config.unix_path)
 		snprintf(ret, size, "%s", x->client->config.unix_path);
-	else if (url && curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &text) == CURLE_OK &&
-	         text && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-	         curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-	         curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
-		snprintf(ret, size, "%s:%s", host, port);
-	curl_free(host);
-	curl_free(port);
-	curl_url_cleanup(url);
+	else
+		http_client_where(url ? url : "", ret, size);
 }
 
 /* What the connection attempt came to. libcurl names the host it tried, which may be a proxy's. */
-static void explain_connect(const struct http_exchange *x, const char *where, char *text,
+static void explain_connect(const struct http_client_exchange *x, const char *where, char *text,
                             size_t size)
 {
 	long number = 0;
@@ -373,7 +365,7 @@ static void explain_connect(const struct http_exchange *x, const char *where, ch
 	         number ? ": " : "", number ? strerror((int)number) : "");
 }
 
-static void explain_certificate(const struct http_exchange *x, const char *where, char *text,
+static void explain_certificate(const struct http_client_exchange *x, const char *where, char *text,
                                 size_t size)
 {
 	static const char prefix[] = "SSL certificate problem: ";
@@ -394,8 +386,8 @@ static void explain_certificate(const struct http_exchange *x, const char *where
 	                 : "set tls::ca_file");
 }
 
-static void explain(const struct http_exchange *x, CURLcode code, const char *where, char *text,
-                    size_t size)
+static void explain(const struct http_client_exchange *x, CURLcode code, const char *where,
+                    char *text, size_t size)
 {
 	const char *why = *x->why ? x->why : curl_easy_strerror(code);
 
@@ -424,7 +416,8 @@ static void explain(const struct http_exchange *x, CURLcode code, const char *wh
 	}
 }
 
-static void explain_late(const struct http_exchange *x, const char *where, char *text, size_t size)
+static void explain_late(const struct http_client_exchange *x, const char *where, char *text,
+                         size_t size)
 {
 	curl_off_t connected = 0;
 
@@ -483,8 +476,8 @@ static void set_unreadable(struct http_client_response *r, const char *where, co
 	snprintf(text, size, "the answer of %s (HTTP status %u) %.300s", where, r->status, why);
 }
 
-static void inflate(struct http_exchange *x, struct http_client_response *r, const char *where,
-                    char *text, size_t size)
+static void inflate(struct http_client_exchange *x, struct http_client_response *r,
+                    const char *where, char *text, size_t size)
 {
 	struct buffer plain = BUFFER_INIT;
 	enum coding coding = CODING_IDENTITY;
@@ -511,8 +504,8 @@ static void inflate(struct http_exchange *x, struct http_client_response *r, con
 	buffer_fini(&plain);
 }
 
-static void read_answer(struct http_exchange *x, struct http_client_response *r, const char *where,
-                        char *text, size_t size)
+static void read_answer(struct http_client_exchange *x, struct http_client_response *r,
+                        const char *where, char *text, size_t size)
 {
 	struct slice value;
 
@@ -523,7 +516,8 @@ static void read_answer(struct http_exchange *x, struct http_client_response *r,
 	inflate(x, r, where, text, size);
 }
 
-void http_exchange_tell(struct http_exchange *x, enum http_client_result result, CURLcode code)
+void http_client_exchange_tell(struct http_client_exchange *x, enum http_client_result result,
+                               CURLcode code)
 {
 	char where[WHERE_BYTES], text[WHERE_BYTES + CURL_ERROR_SIZE + 100];
 	struct http_client_response r = {.result = result, .text = text};
@@ -552,6 +546,22 @@ void http_exchange_tell(struct http_exchange *x, enum http_client_result result,
 }
 
 /* ---- URLs */
+
+void http_client_where(const char *text, char *ret, size_t size)
+{
+	char *host = NULL, *port = NULL;
+	CURLU *url = curl_url();
+
+	if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		snprintf(ret, size, "%s:%s", host, port);
+	else
+		snprintf(ret, size, "the server");
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(url);
+}
 
 int http_client_url_check(const char *what, const char *text, struct error *error)
 {

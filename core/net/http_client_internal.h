@@ -28,7 +28,7 @@ struct http_client {
 };
 
 /* One request and its response. Kept for the next one afterwards: libcurl's handle is expensive. */
-struct http_exchange {
+struct http_client_exchange {
 	struct list link; /* in client->active or ->spare */
 	struct http_client *client;
 	CURL *easy;
@@ -56,18 +56,19 @@ void http_client_leave(struct http_client *c);
 /* ---- http_client_exchange.c */
 
 /* NULL: no memory. */
-struct http_exchange *http_exchange_new(struct http_client *c);
-void http_exchange_free(struct http_exchange *x); /* takes NULL; not while active */
+struct http_client_exchange *http_client_exchange_new(struct http_client *c);
+void http_client_exchange_free(struct http_client_exchange *x); /* takes NULL; not while active */
 
 /* Everything up to adding it to the multi handle. Fails with a sentence: -EINVAL or -ENOMEM. */
-int http_exchange_prepare(struct http_exchange *x, const struct http_client_request *request,
-                          struct error *error);
+int http_client_exchange_prepare(struct http_client_exchange *x,
+                                 const struct http_client_request *request, struct error *error);
 
 /* It is over, and out of the multi handle: tells its owner. */
-void http_exchange_tell(struct http_exchange *x, enum http_client_result result, CURLcode code);
+void http_client_exchange_tell(struct http_client_exchange *x, enum http_client_result result,
+                               CURLcode code);
 
 /* Forgets the request. */
-void http_exchange_clear(struct http_exchange *x);
+void http_client_exchange_clear(struct http_client_exchange *x);
 
 /* ---- http_client_tls.c */
 

@@ -68,7 +68,8 @@ static inline void http_caller_on_done(void *arg, const struct http_client_respo
 	buffer_append_slice(&c->body, r->body);
 }
 
-static inline struct http_exchange *http_caller_send(struct http_caller *c, uint64_t timeout_ns)
+static inline struct http_client_exchange *http_caller_send(struct http_caller *c,
+                                                            uint64_t timeout_ns)
 {
 	c->request.deadline_ns = timeout_ns ? clock_monotonic_ns() + timeout_ns : 0;
 	return http_client_send(c->client, &c->request, http_caller_on_done, c);

@@ -371,7 +371,7 @@ static void closes_what_has_been_idle(void **state)
 
 static void cancels_a_request(void **state)
 {
-	struct http_exchange *x;
+	struct http_client_exchange *x;
 	struct fixture f;
 
 	begin(&f, state, "slow:5");
