@@ -42,8 +42,11 @@ extern const struct option retry_options[], queue_options[];
 
 /* The rows for an exporter's option table; field is its struct exporter_config, whose keys stand at
  * the top level. */
-#define EXPORTER_OPTIONS(type, field)                                                              \
-	OPTION_DURATION(type, field.timeout, .name = "timeout", .text = "5s",                      \
+#define EXPORTER_OPTIONS(type, field) EXPORTER_OPTIONS_TIMEOUT(type, field, "5s")
+
+/* The same with another default. */
+#define EXPORTER_OPTIONS_TIMEOUT(type, field, timeout_)                                            \
+	OPTION_DURATION(type, field.timeout, .name = "timeout", .text = timeout_,                  \
 	                .doc = "Time limit of one attempt; 0 is none."),                           \
 		OPTION_OPTIONAL(type, field.retry_on_failure, retry_options,                       \
 	                        .name = "retry_on_failure", .text = "on",                          \
