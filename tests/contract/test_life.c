@@ -36,6 +36,8 @@ static const struct {
          "{htpasswd: {file: '%s/none'}}"},
 	{EXTENSION, "bearertokenauth", "{token: t}", "{filename: '%s/none'}"},
 	{EXTENSION, "health_check", "{endpoint: 'localhost:0'}", "{endpoint: '192.0.2.1:1'}"},
+	{EXPORTER, "otlphttp", "{endpoint: 'http://127.0.0.1:9'}",
+         "{endpoint: 'https://127.0.0.1:9', tls: {ca_file: '%s/none.pem'}}"},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
 };
 
