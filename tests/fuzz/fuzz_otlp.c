@@ -2,9 +2,10 @@
  *
  * Holds the decoder against the validator and against protobuf-c, decoded against encoded, and a
  * batch against what is left of it after opening and splitting. Where the decoder is meant to
- * differ from protobuf-c (core/wire/otlp.h lists it), a walk of its own over the bytes says so. */
+ * differ from protobuf-c (core/wire/otlp.h lists it), tests/fuzz/otlp_strict.h says so. */
 #include "core/data/batch.h"
 #include "core/wire/otlp.h"
+#include "tests/fuzz/otlp_strict.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,127 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
-
-/* ---- what the bytes hold that protobuf-c treats otherwise */
-
-enum {
-	STRICT = 1, /* accepted by protobuf-c, refused by otlp_decode() */
-	MERGED = 2, /* a message field that comes twice: protobuf-c loses part of the first */
-	NEGATIVE_ZERO = 4, /* protobuf-c does not write it */
-};
-
-static const ProtobufCFieldDescriptor *find(const ProtobufCMessageDescriptor *type, uint64_t number)
-{
-	for (unsigned i = 0; i < type->n_fields; i++)
-		if (type->fields[i].id == number)
-			return &type->fields[i];
-	return NULL;
-}
-
-/* A varint as protobuf-c reads it: at most most bytes, what is beyond 64 bits falls off. */
-static size_t read_varint(const uint8_t *at, const uint8_t *end, size_t most, uint64_t *ret,
-                          bool *too_large)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < most && at + i < end; i++) {
-		if (i == 9 && (at[i] & 0x7f) > 1)
-			*too_large = true;
-		value |= (uint64_t)(at[i] & 0x7f) << (7 * i);
-		if (at[i] < 0x80) {
-			*ret = value;
-			return i + 1;
-		}
-	}
-	return 0;
-}
-
-static unsigned walk_packed(const ProtobufCFieldDescriptor *field, const uint8_t *at,
-                            const uint8_t *end)
-{
-	bool too_large = false;
-	uint64_t value;
-	size_t n;
-
-	if (field->type != PROTOBUF_C_TYPE_UINT64)
-		return 0;
-	for (; at < end; at += n) {
-		n = read_varint(at, end, 10, &value, &too_large);
-		if (n == 0)
-			break;
-	}
-	return too_large ? STRICT : 0;
-}
-
-static unsigned walk(const ProtobufCMessageDescriptor *type, const uint8_t *at, const uint8_t *end,
-                     unsigned depth)
-{
-	uint64_t seen = 0, tag, value = 0;
-	unsigned flags = depth > OTLP_DEPTH_LIMIT ? STRICT : 0;
-
-	while (at < end) {
-		bool too_large = false;
-		size_t n = read_varint(at, end, 5, &tag, &too_large);
-		const ProtobufCFieldDescriptor *field = find(type, (uint32_t)(tag >> 3));
-		bool is_message = field && field->type == PROTOBUF_C_TYPE_MESSAGE;
-
-		if (n == 0)
-			return flags;
-		at += n;
-		if (tag >> 3 == 0 || tag >> 3 >= 1 << 29)
-			flags |= STRICT;
-		if (field && field->type == PROTOBUF_C_TYPE_BOOL && (tag & 7) != 0)
-			flags |= STRICT;
-		switch (tag & 7) {
-		case 0:
-			n = read_varint(at, end, 10, &value, &too_large);
-			if (n == 0)
-				return flags;
-			at += n;
-			break;
-		case 1:
-			if (end - at < 8)
-				return flags;
-			memcpy(&value, at, 8);
-			if (value == UINT64_C(1) << 63)
-				flags |= NEGATIVE_ZERO;
-			at += 8;
-			break;
-		case 5:
-			if (end - at < 4)
-				return flags;
-			at += 4;
-			break;
-		case 2:
-			n = read_varint(at, end, 5, &value, &too_large);
-			if (n == 0)
-				return flags;
-			at += n;
-			if (value > INT32_MAX)
-				flags |= STRICT;
-			value = (uint32_t)value;
-			if (value > (size_t)(end - at))
-				return flags;
-			if (is_message)
-				flags |= walk(field->descriptor, at, at + value, depth + 1);
-			else if (field && field->label == PROTOBUF_C_LABEL_REPEATED &&
-			         field->type != PROTOBUF_C_TYPE_BYTES)
-				flags |= walk_packed(field, at, at + value);
-			at += value;
-			break;
-		default:
-			return flags;
-		}
-		if (too_large)
-			flags |= STRICT;
-		if (is_message && field->label != PROTOBUF_C_LABEL_REPEATED) {
-			if (seen & UINT64_C(1) << field->id)
-				flags |= MERGED;
-			seen |= UINT64_C(1) << field->id;
-		}
-	}
-	return flags;
-}
 
 /* ---- the codec */
 
@@ -181,14 +61,13 @@ static void check_encoding(const ProtobufCMessageDescriptor *type, const Protobu
 static void check_against_protobuf_c(const ProtobufCMessageDescriptor *type, struct slice bytes,
                                      bool accepted, const struct buffer *encoded)
 {
-	unsigned flags = bytes.len ? walk(type, bytes.data, bytes.data + bytes.len, 1) : 0;
+	unsigned flags = otlp_strict(type, bytes);
 	ProtobufCMessage *theirs;
 
-	/* protobuf-c's merging reads before its table of fields when a oneof is not set. */
+	CHECK(accepted == (otlp_protobuf_c_accepts(type, bytes) && !(flags & STRICT)));
 	if (flags & MERGED)
 		return;
 	theirs = protobuf_c_message_unpack(type, NULL, bytes.len, bytes.data);
-	CHECK(accepted == (theirs && !(flags & STRICT)));
 	if (accepted && !(flags & NEGATIVE_ZERO)) {
 		uint8_t *packed = malloc(protobuf_c_message_get_packed_size(theirs) + 1);
 		size_t size;
