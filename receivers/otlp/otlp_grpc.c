@@ -38,7 +38,7 @@ static void on_call(void *arg, struct grpc_server_call *c)
 	enum signal signal;
 	char text[256];
 
-	if (entrance_authenticate(e, head, &identity, &error) < 0) {
+	if (intake_authenticate(e, head, &identity, &error) < 0) {
 		refuse(e, c,
 		       error.kind == ERROR_RETRYABLE ? GRPC_UNAVAILABLE : GRPC_UNAUTHENTICATED,
 		       error.message);
@@ -61,37 +61,37 @@ static void on_call(void *arg, struct grpc_server_call *c)
 		refuse(e, c, GRPC_UNIMPLEMENTED, text);
 		return;
 	}
-	grpc_server_call_set_data(c, request_new(e, c, signal, identity));
+	grpc_server_call_set_data(c, intake_request_new(e, c, signal, identity));
 	if (!grpc_server_call_data(c))
 		refuse(e, c, GRPC_UNAVAILABLE, "no memory to take this request now");
 }
 
 static struct rcbuf *on_message(void *arg, struct grpc_server_call *c, uint32_t length)
 {
-	struct request *r = grpc_server_call_data(c);
+	struct intake_request *r = grpc_server_call_data(c);
 
-	return request_expect(r, true, length) ? TAKE(r->body) : NULL;
+	return intake_request_expect(r, true, length) ? TAKE(r->body) : NULL;
 }
 
 static void on_complete(void *arg, struct grpc_server_call *c, struct rcbuf *message,
                         enum coding coding)
 {
-	struct request *r = grpc_server_call_data(c);
+	struct intake_request *r = grpc_server_call_data(c);
 
 	r->body = message;
-	r->received = message->size; /* request_expect() made it of the message's length */
+	r->received = message->size; /* intake_request_expect() made it of the message's length */
 	r->coding = coding;
-	request_submit(r);
+	intake_request_submit(r);
 }
 
 static void on_gone(void *arg, struct grpc_server_call *c)
 {
-	request_abandon(grpc_server_call_data(c));
+	intake_request_abandon(grpc_server_call_data(c));
 }
 
 const struct grpc_server_handler otlp_grpc_handler = {on_call, on_message, on_complete, on_gone};
 
-static void answer_request(struct request *r, const struct verdict *v)
+static void answer_request(struct intake_request *r, const struct verdict *v)
 {
 	struct grpc_reply reply = {.status = v->status,
 	                           .text = v->message,
@@ -110,7 +110,7 @@ static void answer_request(struct request *r, const struct verdict *v)
 	buffer_fini(&message);
 }
 
-static const struct http_request *head_of(const struct request *r)
+static const struct http_request *head_of(const struct intake_request *r)
 {
 	return grpc_server_call_request(r->exchange);
 }

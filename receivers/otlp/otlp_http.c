@@ -93,7 +93,7 @@ static int http_status(enum grpc_status s)
 	}
 }
 
-static void answer_request(struct request *r, const struct verdict *v)
+static void answer_request(struct intake_request *r, const struct verdict *v)
 {
 	struct otlp_http *h = CONTAINER_OF(r->entrance, struct otlp_http, entrance);
 	struct answer a = {.status = http_status(v->status), .encoding = r->encoding};
@@ -115,7 +115,7 @@ static void answer_request(struct request *r, const struct verdict *v)
 	respond(h, r->exchange, &a);
 }
 
-static const struct http_request *head_of(const struct request *r)
+static const struct http_request *head_of(const struct intake_request *r)
 {
 	return http_exchange_request(r->exchange);
 }
@@ -240,7 +240,7 @@ static bool let_in(struct otlp_http *h, struct http_exchange *x, enum otlp_encod
 	struct answer answer = {.status = 401, .encoding = encoding};
 	const char *challenge;
 
-	if (entrance_authenticate(e, http_exchange_request(x), ret_identity, &error) == 0)
+	if (intake_authenticate(e, http_exchange_request(x), ret_identity, &error) == 0)
 		return true;
 	if (error.kind == ERROR_RETRYABLE) {
 		answer.status = 503;
@@ -264,7 +264,7 @@ static void on_request(void *arg, struct http_exchange *x)
 	char *identity = NULL;
 	enum signal signal;
 	enum coding coding;
-	struct request *r;
+	struct intake_request *r;
 
 	if (h->config->cors.enabled && cors_is_preflight(x)) {
 		respond(h, x, &(struct answer){.status = 204});
@@ -276,7 +276,7 @@ static void on_request(void *arg, struct http_exchange *x)
 		free(identity);
 		return;
 	}
-	r = request_new(&h->entrance, x, signal, identity);
+	r = intake_request_new(&h->entrance, x, signal, identity);
 	if (!r) {
 		refuse(h, x,
 		       (struct answer){.status = 503,
@@ -288,24 +288,24 @@ static void on_request(void *arg, struct http_exchange *x)
 	r->encoding = encoding;
 	r->coding = coding;
 	http_exchange_set_data(x, r);
-	request_expect(r, head->has_length, head->length);
+	intake_request_expect(r, head->has_length, head->length);
 }
 
 /* ---- the body */
 
 static void on_body(void *arg, struct http_exchange *x, struct slice bytes)
 {
-	request_receive(http_exchange_data(x), bytes);
+	intake_request_receive(http_exchange_data(x), bytes);
 }
 
 static void on_body_end(void *arg, struct http_exchange *x)
 {
-	request_submit(http_exchange_data(x));
+	intake_request_submit(http_exchange_data(x));
 }
 
 static void on_gone(void *arg, struct http_exchange *x)
 {
-	request_abandon(http_exchange_data(x));
+	intake_request_abandon(http_exchange_data(x));
 }
 
 /* What is no request tells no encoding. */

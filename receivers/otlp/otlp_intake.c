@@ -41,7 +41,7 @@ struct intake *intake_new(const struct component *component, const struct consum
 
 void intake_free(struct intake *i)
 {
-	struct request *r, *next;
+	struct intake_request *r, *next;
 
 	if (!i)
 		return;
@@ -115,8 +115,8 @@ static bool get_metadata(const struct request_metadata *m, const char *name, str
 	return false;
 }
 
-int entrance_authenticate(const struct entrance *e, const struct http_request *head,
-                          char **ret_identity, struct error *error)
+int intake_authenticate(const struct entrance *e, const struct http_request *head,
+                        char **ret_identity, struct error *error)
 {
 	struct sender sender = {{get_metadata}, head, e->request_params};
 	const char *identity = NULL;
@@ -141,24 +141,25 @@ int entrance_authenticate(const struct entrance *e, const struct http_request *h
 
 /* ---- requests */
 
-struct request *request_new(struct entrance *e, void *exchange, enum signal signal, char *identity)
+struct intake_request *intake_request_new(struct entrance *e, void *exchange, enum signal signal,
+                                          char *identity)
 {
-	struct request *r = calloc(1, sizeof *r);
+	struct intake_request *r = calloc(1, sizeof *r);
 
 	if (!r) {
 		free(identity);
 		return NULL;
 	}
-	*r = (struct request){.intake = e->intake,
-	                      .entrance = e,
-	                      .exchange = exchange,
-	                      .signal = signal,
-	                      .identity = identity};
+	*r = (struct intake_request){.intake = e->intake,
+	                             .entrance = e,
+	                             .exchange = exchange,
+	                             .signal = signal,
+	                             .identity = identity};
 	list_push(&e->intake->requests, &r->link);
 	return r;
 }
 
-void request_free(struct request *r)
+void intake_request_free(struct intake_request *r)
 {
 	if (!r)
 		return;
@@ -168,13 +169,13 @@ void request_free(struct request *r)
 	free(r);
 }
 
-static void answer(struct request *r, const struct verdict *v)
+static void answer(struct intake_request *r, const struct verdict *v)
 {
 	r->entrance->answer(r, v);
-	request_free(r);
+	intake_request_free(r);
 }
 
-void request_refuse(struct request *r, enum grpc_status status, const char *message)
+void intake_request_refuse(struct intake_request *r, enum grpc_status status, const char *message)
 {
 	answer(r, &(struct verdict){.status = status, .message = message});
 }
@@ -190,7 +191,7 @@ static uint64_t delay_by_pressure(struct intake *i)
 	return random_jitter(delay, DELAY_JITTER);
 }
 
-static void refuse_for_now(struct request *r, const char *message, uint64_t delay_ns)
+static void refuse_for_now(struct intake_request *r, const char *message, uint64_t delay_ns)
 {
 	uint64_t own = delay_by_pressure(r->intake);
 
@@ -200,28 +201,28 @@ static void refuse_for_now(struct request *r, const char *message, uint64_t dela
 	                            .retry_delay = delay_ns ? delay_ns : own});
 }
 
-void request_refuse_for_now(struct request *r, const char *message)
+void intake_request_refuse_for_now(struct intake_request *r, const char *message)
 {
 	refuse_for_now(r, message, 0);
 }
 
-static bool too_large(struct request *r, uint64_t length)
+static bool too_large(struct intake_request *r, uint64_t length)
 {
 	char text[128];
 
 	snprintf(text, sizeof text, "the request has %llu bytes or more, the limit is %zu",
 	         (unsigned long long)length, r->entrance->max_size);
-	request_refuse(r, GRPC_RESOURCE_EXHAUSTED, text);
+	intake_request_refuse(r, GRPC_RESOURCE_EXHAUSTED, text);
 	return false;
 }
 
-static bool no_room(struct request *r)
+static bool no_room(struct intake_request *r)
 {
-	request_refuse_for_now(r, "no memory to take this request now");
+	intake_request_refuse_for_now(r, "no memory to take this request now");
 	return false;
 }
 
-bool request_expect(struct request *r, bool has_length, uint64_t length)
+bool intake_request_expect(struct intake_request *r, bool has_length, uint64_t length)
 {
 	struct budget *budget = intake_host(r->intake)->budget;
 
@@ -232,7 +233,7 @@ bool request_expect(struct request *r, bool has_length, uint64_t length)
 }
 
 /* Only a body without a length can need more room than it was given. */
-static bool make_room(struct request *r, size_t more)
+static bool make_room(struct intake_request *r, size_t more)
 {
 	size_t max = r->entrance->max_size, wanted = r->body->size;
 	struct rcbuf *larger;
@@ -250,7 +251,7 @@ static bool make_room(struct request *r, size_t more)
 	return true;
 }
 
-bool request_receive(struct request *r, struct slice bytes)
+bool intake_request_receive(struct intake_request *r, struct slice bytes)
 {
 	if (!make_room(r, bytes.len))
 		return false;
@@ -260,18 +261,18 @@ bool request_receive(struct request *r, struct slice bytes)
 	return true;
 }
 
-void request_submit(struct request *r)
+void intake_request_submit(struct intake_request *r)
 {
 	r->entrance->wire_bytes += r->received;
 	unpack_start(r);
 }
 
-void request_abandon(struct request *r)
+void intake_request_abandon(struct intake_request *r)
 {
 	r->exchange = NULL;
 	r->entrance->gone++;
 	if (!r->handed_on && unpack_cancel(r))
-		request_free(r);
+		intake_request_free(r);
 }
 
 /* ---- handing on */
@@ -298,7 +299,7 @@ static bool copy_metadata(struct arena *a, const struct http_request *head,
 	return true;
 }
 
-static bool set_origin(const struct request *r, struct batch *b)
+static bool set_origin(const struct intake_request *r, struct batch *b)
 {
 	const struct http_request *head = r->entrance->head(r);
 	const struct batch_origin origin = {.receiver = r->intake->component->id,
@@ -309,7 +310,7 @@ static bool set_origin(const struct request *r, struct batch *b)
 	       (!r->entrance->include_metadata || copy_metadata(&b->arena, head, &b->origin));
 }
 
-static void answer_ok(struct request *r, const struct outcome *o)
+static void answer_ok(struct intake_request *r, const struct outcome *o)
 {
 	struct verdict v = {.status = GRPC_OK,
 	                    .message = o->message,
@@ -327,10 +328,10 @@ static void answer_ok(struct request *r, const struct outcome *o)
 
 static void on_done(void *arg, const struct outcome *o)
 {
-	struct request *r = arg;
+	struct intake_request *r = arg;
 
 	if (!r->intake || !r->exchange) {
-		request_free(r);
+		intake_request_free(r);
 		return;
 	}
 	switch (o->status) {
@@ -342,8 +343,8 @@ static void on_done(void *arg, const struct outcome *o)
 		               o->retry_after_ns);
 		break;
 	case OUTCOME_PERMANENT:
-		request_refuse(r, GRPC_INTERNAL,
-		               o->message ? o->message : "the data was refused for good");
+		intake_request_refuse(r, GRPC_INTERNAL,
+		                      o->message ? o->message : "the data was refused for good");
 		break;
 	case OUTCOME_CANCELED:
 		refuse_for_now(r, "shutting down, send it again elsewhere", 0);
@@ -351,7 +352,7 @@ static void on_done(void *arg, const struct outcome *o)
 	}
 }
 
-void request_hand_on(struct request *r, struct batch *batch)
+void intake_request_hand_on(struct intake_request *r, struct batch *batch)
 {
 	r->entrance->plain_bytes += r->received;
 	rcbuf_unref(TAKE(r->body)); /* the batch has it */

@@ -5,12 +5,12 @@
  * request does not exist. Verdicts are told in gRPC's statuses, which each entrance says in its own
  * way.
  *
- * Happy path: request_new -> request_expect -> body -> request_submit -> (inflate) -> batch -> next ->
+ * Happy path: intake_request_new -> intake_request_expect -> body -> intake_request_submit -> (inflate) -> batch -> next ->
  * answer(OK).
  * Fails: no memory for it, refused by what follows, shutting down (UNAVAILABLE with a delay) · too
  * large, also inflated (RESOURCE_EXHAUSTED) · not the coding, not OTLP (INVALID_ARGUMENT) · refused for
  * good (INTERNAL).
- * The client goes away: request_abandon; what has been handed on goes on, and its outcome finds nobody.
+ * The client goes away: intake_request_abandon; what has been handed on goes on, and its outcome finds nobody.
  *
  * Bodies, what they inflate to and what is decoded from them are charged to the budget before they
  * take memory. The budget is the loop's: work on the pool is lent a sum and gives back the rest. */
@@ -25,7 +25,7 @@
 #include "core/wire/otlp_status.h"
 
 struct intake;
-struct request;
+struct intake_request;
 struct unpacker;
 struct unpacking;
 
@@ -47,16 +47,16 @@ struct entrance {
 	struct component *authenticator; /* NULL: everybody may send */
 	const struct string_list *request_params;
 	/* The exchange of r is there. r is freed afterwards. */
-	void (*answer)(struct request *r, const struct verdict *v);
+	void (*answer)(struct intake_request *r, const struct verdict *v);
 	/* The head of r's exchange. */
-	const struct http_request *(*head)(const struct request *r);
+	const struct http_request *(*head)(const struct intake_request *r);
 	uint64_t wire_bytes, plain_bytes; /* of bodies submitted */
 	/* Answers by code, for the figures; the entrance counts them. gone: the client had gone. */
 	const char *codes[ENTRANCE_CODES_MAX]; /* NULL: none of that number */
 	uint64_t answered[ENTRANCE_CODES_MAX], gone;
 };
 
-struct request {
+struct intake_request {
 	struct list link;
 	struct intake *intake;
 	struct entrance *entrance;
@@ -89,35 +89,36 @@ bool intake_takes(const struct intake *i, enum signal signal);
 
 /* Who sends: 0 with *ret_identity (owned by the caller, or NULL), or a negative errno; -ENOMEM is
  * retryable. */
-int entrance_authenticate(const struct entrance *e, const struct http_request *head,
-                          char **ret_identity, struct error *error);
+int intake_authenticate(const struct entrance *e, const struct http_request *head,
+                        char **ret_identity, struct error *error);
 
 /* Takes identity, also when it fails (NULL: no memory). */
-struct request *request_new(struct entrance *e, void *exchange, enum signal signal, char *identity);
+struct intake_request *intake_request_new(struct entrance *e, void *exchange, enum signal signal,
+                                          char *identity);
 
 /* Room for a body of that many bytes, or, without a length, of what comes. Returns false after
  * answering: too large, or no memory for so much. */
-bool request_expect(struct request *r, bool has_length, uint64_t length);
+bool intake_request_expect(struct intake_request *r, bool has_length, uint64_t length);
 
 /* The next bytes of the body. Returns false after answering. */
-bool request_receive(struct request *r, struct slice bytes);
+bool intake_request_receive(struct intake_request *r, struct slice bytes);
 
 /* The body is complete. */
-void request_submit(struct request *r);
+void intake_request_submit(struct intake_request *r);
 
 /* Without an answer; takes NULL. */
-void request_free(struct request *r);
+void intake_request_free(struct intake_request *r);
 
 /* Answers and frees the request. */
-void request_refuse(struct request *r, enum grpc_status status, const char *message);
+void intake_request_refuse(struct intake_request *r, enum grpc_status status, const char *message);
 
 /* With a delay that grows with the number of refusals. */
-void request_refuse_for_now(struct request *r, const char *message);
+void intake_request_refuse_for_now(struct intake_request *r, const char *message);
 
 /* What came is a batch, whose reference goes along. */
-void request_hand_on(struct request *r, struct batch *batch);
+void intake_request_hand_on(struct intake_request *r, struct batch *batch);
 
 /* The client has gone: exchange must not be used any more. */
-void request_abandon(struct request *r);
+void intake_request_abandon(struct intake_request *r);
 
 #endif

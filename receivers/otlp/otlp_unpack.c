@@ -1,4 +1,4 @@
-/* Happy path: unpack_start -> (inflate: a step, more room, a step, ...) -> decode -> request_hand_on.
+/* Happy path: unpack_start -> (inflate: a step, more room, a step, ...) -> decode -> intake_request_hand_on.
  * Fails: as told in otlp_intake.h.
  *
  * A step runs on the loop or on the pool; in between the loop looks at the result and charges what the
@@ -33,7 +33,7 @@ enum {
 };
 
 struct unpacking {
-	struct request *request;
+	struct intake_request *request;
 
 	/* inflating */
 	struct list link; /* in waiting; else it points to itself */
@@ -78,12 +78,12 @@ static struct unpacker *unpacker_of(const struct unpacking *u)
 	return intake_unpacker(u->request->intake);
 }
 
-static struct budget *budget_of(const struct request *r)
+static struct budget *budget_of(const struct intake_request *r)
 {
 	return intake_host(r->intake)->budget;
 }
 
-static struct unpacking *unpacking_new(struct request *r)
+static struct unpacking *unpacking_new(struct intake_request *r)
 {
 	struct unpacking *u = calloc(1, sizeof *u);
 
@@ -116,19 +116,19 @@ static void unpacking_free(struct unpacking *u)
 }
 
 /* Every way out but success. */
-static void refuse(struct request *r, enum grpc_status status, const char *message)
+static void refuse(struct intake_request *r, enum grpc_status status, const char *message)
 {
 	char text[sizeof r->unpacking->error.message];
 
 	snprintf(text, sizeof text, "%s", message); /* which may lie in what is freed now */
 	unpacking_free(r->unpacking);
 	if (status == GRPC_UNAVAILABLE)
-		request_refuse_for_now(r, text);
+		intake_request_refuse_for_now(r, text);
 	else
-		request_refuse(r, status, text);
+		intake_request_refuse(r, status, text);
 }
 
-static void no_memory(struct request *r)
+static void no_memory(struct intake_request *r)
 {
 	refuse(r, GRPC_UNAVAILABLE, "no memory to take this request now");
 }
@@ -149,7 +149,7 @@ static void end_of_step(struct unpacker *u)
 	maybe_idle(u);
 }
 
-bool unpack_cancel(struct request *r)
+bool unpack_cancel(struct intake_request *r)
 {
 	struct unpacking *u = r->unpacking;
 
@@ -162,10 +162,10 @@ bool unpack_cancel(struct request *r)
 /* The end of a step of a request whose client has gone. */
 static void give_up(struct unpacking *u)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 
 	unpacking_free(u);
-	request_free(r);
+	intake_request_free(r);
 }
 
 /* ---- decoding */
@@ -204,7 +204,7 @@ static int decode_json(enum signal signal, struct rcbuf *text, size_t len, struc
 	return 0;
 }
 
-static int decode(const struct request *r, struct budget *budget, struct batch **ret,
+static int decode(const struct intake_request *r, struct budget *budget, struct batch **ret,
                   struct error *error)
 {
 	if (r->encoding == OTLP_JSON)
@@ -213,7 +213,8 @@ static int decode(const struct request *r, struct budget *budget, struct batch *
 	                          ret, error);
 }
 
-static void decoded(struct request *r, int result, struct batch *batch, const struct error *error)
+static void decoded(struct intake_request *r, int result, struct batch *batch,
+                    const struct error *error)
 {
 	if (result == -ENOMEM)
 		no_memory(r);
@@ -221,11 +222,11 @@ static void decoded(struct request *r, int result, struct batch *batch, const st
 		refuse(r, GRPC_INVALID_ARGUMENT, error->message);
 	else {
 		unpacking_free(r->unpacking);
-		request_hand_on(r, batch);
+		intake_request_hand_on(r, batch);
 	}
 }
 
-static size_t loan_max(const struct request *r)
+static size_t loan_max(const struct intake_request *r)
 {
 	return r->received * (r->encoding == OTLP_JSON ? JSON_RATIO_MAX : PROTOBUF_RATIO_MAX);
 }
@@ -243,7 +244,7 @@ static void lend(struct unpacking *u, size_t size);
 static void on_decoded(void *arg)
 {
 	struct unpacking *u = arg;
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	struct unpacker *unpacker = unpacker_of(u);
 	struct batch *batch = TAKE(u->batch);
 	size_t lent = u->loan.limit;
@@ -268,7 +269,7 @@ static void on_decoded(void *arg)
 /* The budget is the loop's: the pool decodes on a sum that was taken for it. */
 static void lend(struct unpacking *u, size_t size)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	size_t max = loan_max(r);
 
 	if (size > max)
@@ -284,7 +285,7 @@ static void lend(struct unpacking *u, size_t size)
 	}
 }
 
-static void decode_start(struct request *r)
+static void decode_start(struct intake_request *r)
 {
 	bool json = r->encoding == OTLP_JSON;
 	struct error error = ERROR_INIT;
@@ -317,7 +318,7 @@ static void run_inflate(void *arg)
 
 static bool make_room(struct unpacking *u)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	size_t limit = r->entrance->max_size, size = u->plain->size;
 	struct rcbuf *larger;
 	char text[128];
@@ -340,7 +341,7 @@ static bool make_room(struct unpacking *u)
 /* The plain bytes take the place of the body. */
 static void inflated(struct unpacking *u)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	/* Smaller always fits; if it cannot be had, it stays as large as it is. */
 	struct rcbuf *exact = rcbuf_resize(u->plain, u->have);
 
@@ -355,7 +356,7 @@ static void inflated(struct unpacking *u)
 /* Looks at the end of a step. True: another one follows. */
 static bool look_at(struct unpacking *u)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	char text[128];
 
 	switch (u->event) {
@@ -378,7 +379,7 @@ static bool look_at(struct unpacking *u)
 
 static bool begin_inflating(struct unpacking *u)
 {
-	struct request *r = u->request;
+	struct intake_request *r = u->request;
 	size_t room, max = r->entrance->max_size;
 
 	u->inflater = inflater_new(r->coding, slice_of(r->body->data, r->received));
@@ -421,7 +422,7 @@ static void on_inflated(void *arg)
 	end_of_step(unpacker);
 }
 
-static void inflate_start(struct request *r)
+static void inflate_start(struct intake_request *r)
 {
 	struct unpacking *u = unpacking_new(r);
 
@@ -445,7 +446,7 @@ static void inflate_start(struct request *r)
 	next_turns(unpacker_of(u));
 }
 
-void unpack_start(struct request *r)
+void unpack_start(struct intake_request *r)
 {
 	if (r->coding == CODING_IDENTITY)
 		decode_start(r);

@@ -19,12 +19,12 @@ void unpacker_init(struct unpacker *u);
 /* idle(arg) comes once, when nothing runs on the pool; maybe at once. */
 void unpacker_wait(struct unpacker *u, void (*idle)(void *arg), void *arg);
 
-/* r->body holds r->received bytes. Ends in request_hand_on() or a refusal, maybe before this
+/* r->body holds r->received bytes. Ends in intake_request_hand_on() or a refusal, maybe before this
  * returns. */
-void unpack_start(struct request *r);
+void unpack_start(struct intake_request *r);
 
 /* The client has gone. True: nothing of the request is under way; otherwise it is freed when what runs
  * on the pool has ended. */
-bool unpack_cancel(struct request *r);
+bool unpack_cancel(struct intake_request *r);
 
 #endif
