@@ -16,6 +16,7 @@ struct tcp_listener {
 	void (*on_accept)(void *arg, struct tcp *t);
 	void *arg;
 	uint16_t port;
+	uint64_t exhausted;
 	struct endpoint endpoint;
 	bool closing;
 };
@@ -45,6 +46,11 @@ void tcp_listener_free(struct tcp_listener *l)
 uint16_t tcp_listener_port(const struct tcp_listener *l)
 {
 	return l->port;
+}
+
+uint64_t tcp_listener_exhausted(const struct tcp_listener *l)
+{
+	return l->exhausted;
 }
 
 static void ignore_data(void *arg, struct slice bytes)
@@ -104,7 +110,9 @@ static void on_connection(uv_stream_t *server, int status)
 	struct tcp_listener *l = server->data;
 	struct tcp *t;
 
-	if (status < 0) /* out of descriptors: libuv makes room and the next one is told again */
+	if (status == UV_EMFILE || status == UV_ENFILE)
+		l->exhausted++; /* libuv has closed it with a descriptor of its own */
+	if (status < 0)
 		return;
 	t = accept_from(l, server);
 	if (t)
