@@ -1,6 +1,7 @@
-/* http_pages: a small HTTP/1.1 server on the loop, for weir's own pages (/metrics, later health).
+/* http_pages: pages that are made at once, for weir itself (/metrics, health), on http_server.
  *
- * Bounded in everything: connections, header bytes, idle time. Bodies of requests are refused. */
+ * HTTP/1.1, GET and HEAD; requests with bodies are refused. Bounded in everything: connections (64),
+ * header bytes, time. */
 #ifndef WEIR_NET_HTTP_PAGES_H
 #define WEIR_NET_HTTP_PAGES_H
 
@@ -21,22 +22,12 @@ struct page_response {
 	struct buffer body;       /* freed by the server */
 };
 
-struct page_limits {
-	unsigned connections; /* at once; more are closed unanswered */
-	uint64_t
-		patience_ns; /* for a whole head, for the next request, for a response to be taken */
-	uint64_t lingering_ns; /* for the peer to close after the last response */
-};
-
 typedef void (*page_handler)(void *arg, const struct page_request *request,
                              struct page_response *response);
 
 /* Listens at once on every address of the endpoint's name. Errors name address and cause. */
 int http_pages_new(struct loop *loop, const struct endpoint *endpoint, page_handler handler,
                    void *arg, struct http_pages **ret, struct error *error);
-
-/* Other limits than 64 connections, 30 s and 2 s. */
-void http_pages_limit(struct http_pages *s, const struct page_limits *limits);
 
 /* The port it listens on, for endpoints with port 0. */
 uint16_t http_pages_port(const struct http_pages *s);
