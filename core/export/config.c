@@ -11,6 +11,15 @@ static const char *const sizers[] = {
 
 enum { DEFAULT_MIN_SIZE = 8192 };
 
+static const struct option partition_options[] = {
+	OPTION_STRING_LIST(
+		struct partition_config, metadata_keys,
+		.doc = "Names of request metadata (HTTP headers): only data whose requests "
+		       "had the same values of all of them is joined. The receiver must "
+		       "keep them (include_metadata). When 1000 combinations are open, "
+		       "a new one makes the oldest leave before its time."),
+	OPTION_END};
+
 static const struct option batcher_options[] = {
 	OPTION_DURATION(struct batcher_config, flush_timeout, .text = "200ms",
                         .doc = "The longest that a batch waits to be joined with others."),
@@ -20,6 +29,8 @@ static const struct option batcher_options[] = {
                     .doc = "A request is never larger than this; 0 is no limit."),
 	OPTION_ENUM(struct batcher_config, sizer, sizers, .text = "items",
                     .doc = "What min_size and max_size count: items or bytes."),
+	OPTION_GROUP(struct batcher_config, partition, partition_options,
+                     .doc = "What is not joined with one another."),
 	OPTION_END};
 
 const struct option retry_options[] = {
@@ -78,6 +89,8 @@ static int check_retry(const struct retry_config *c, struct error *error)
 static int check_batcher(const struct queue_config *q, struct error *error)
 {
 	const struct batcher_config *c = &q->batch;
+	const char *repeated = batch_metadata_repeated(c->partition.metadata_keys.items,
+	                                               c->partition.metadata_keys.count);
 
 	if (!c->enabled)
 		return 0;
@@ -92,6 +105,11 @@ static int check_batcher(const struct queue_config *q, struct error *error)
 			error, -EINVAL,
 			"`batch`: `max_size` must be greater or equal to `min_size` (%llu)",
 			(unsigned long long)c->min_size);
+	if (repeated)
+		return error_set(error, -EINVAL,
+		                 "`batch`: duplicate entry in metadata_keys: \"%s\" "
+		                 "(case-insensitive)",
+		                 repeated);
 	/* The default of a block that nobody wrote gives way to a small queue (batcher_init). */
 	if (c->sizer == q->sizer && c->min_size > q->queue_size && c->min_size != DEFAULT_MIN_SIZE)
 		return error_set(error, -EINVAL,

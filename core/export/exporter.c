@@ -319,12 +319,8 @@ static struct request *next_batched(struct exporter *e, uint64_t now)
 		if (!first)
 			return NULL;
 		queue_pop(&e->queue, first);
-		if (!batcher_add(b, first, now)) { /* no memory to join: what is open goes as it
-						      is */
-			r = TAKE(b->open);
-			batcher_add(b, first, now);
-			return r;
-		}
+		if (!batcher_add(b, first, now))
+			queue_return(&e->queue, first);
 	}
 	return NULL;
 }
@@ -406,8 +402,8 @@ static void give_up(struct exporter *e)
 		e->in_flight--;
 		complete(e, r, &outcome, DROP_SHUTDOWN);
 	}
-	if (e->batcher.open)
-		complete(e, TAKE(e->batcher.open), &outcome, DROP_SHUTDOWN);
+	while ((r = batcher_give_up(&e->batcher)))
+		complete(e, r, &outcome, DROP_SHUTDOWN);
 	while ((r = queue_first(&e->queue))) {
 		queue_pop(&e->queue, r);
 		complete(e, r, &outcome, DROP_SHUTDOWN);
@@ -419,7 +415,7 @@ static void maybe_closed(struct exporter *e)
 	void (*on_closed)(void *arg) = e->on_closed;
 	uint64_t lost = e->account.dropped.items[DROP_SHUTDOWN];
 
-	if (!e->stopping || e->closed || e->in_flight || e->batcher.open ||
+	if (!e->stopping || e->closed || e->in_flight || !batcher_is_empty(&e->batcher) ||
 	    !list_is_empty(&e->queue.ready) || !list_is_empty(&e->queue.blocked))
 		return;
 	e->closed = true;
@@ -584,5 +580,6 @@ void exporter_free(struct exporter *e)
 	if (e->collector)
 		metrics_unregister(e->owner->host->metrics, e->collector);
 	timer_free(e->timer);
+	batcher_fini(&e->batcher);
 	free(e);
 }

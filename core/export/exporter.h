@@ -16,11 +16,16 @@ struct retry_config {
 	double randomization_factor, multiplier;
 };
 
+struct partition_config {
+	struct string_list metadata_keys;
+};
+
 struct batcher_config {
 	bool enabled;
 	uint64_t flush_timeout; /* ns */
 	uint64_t min_size, max_size;
 	int sizer; /* enum batch_sizer */
+	struct partition_config partition;
 };
 
 struct queue_config {

@@ -47,6 +47,11 @@ void queue_pop(struct queue *q, struct request *r)
 	list_remove(&r->link);
 }
 
+void queue_return(struct queue *q, struct request *r)
+{
+	list_push_front(&q->ready, &r->link);
+}
+
 void queue_release(struct queue *q, size_t size)
 {
 	assert(size <= q->used);

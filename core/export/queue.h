@@ -33,6 +33,7 @@ enum queue_answer queue_offer(struct queue *q, struct request *r);
 /* The oldest ready request, or NULL. It stays in the queue until queue_pop(). */
 struct request *queue_first(const struct queue *q);
 void queue_pop(struct queue *q, struct request *r);
+void queue_return(struct queue *q, struct request *r); /* it was the first and is again */
 
 /* Gives back the room of an entry that was answered. */
 void queue_release(struct queue *q, size_t size);

@@ -37,6 +37,7 @@ static void assert_refused(const struct exporter_config *c, const char *message)
 
 static void mistakes_are_told_in_the_collectors_words(void **state)
 {
+	static const char *tenants[] = {"x-tenant", "X-TENANT"};
 	struct error error = ERROR_INIT;
 	struct exporter_config c = valid();
 
@@ -63,6 +64,10 @@ static void mistakes_are_told_in_the_collectors_words(void **state)
 	c.sending_queue.batch.max_size = 100;
 	assert_refused(&c, "sending_queue: `batch`: `max_size` must be greater or equal to "
 	                   "`min_size` (8192)");
+	c = valid();
+	c.sending_queue.batch.partition.metadata_keys = (struct string_list){tenants, 2};
+	assert_refused(&c, "sending_queue: `batch`: duplicate entry in metadata_keys: \"X-TENANT\" "
+	                   "(case-insensitive)");
 	c = valid();
 	c.retry_on_failure.max_elapsed_time = NS_PER_S;
 	assert_refused(&c, "retry_on_failure: 'max_elapsed_time' must not be less than "
