@@ -18,6 +18,8 @@ static void decodes_with_and_without_padding(void **state)
 	assert_int_equal(len, 2);
 	assert_true(base64_decode(SLICE_LITERAL("+/+/"), out, sizeof out, &len));
 	assert_memory_equal(out, "\xfb\xff\xbf", 3);
+	assert_true(base64_decode(SLICE_LITERAL("-_-_"), out, sizeof out, &len));
+	assert_memory_equal(out, "\xfb\xff\xbf", 3);
 	assert_true(base64_decode(SLICE_LITERAL(""), out, sizeof out, &len));
 	assert_int_equal(len, 0);
 	assert_false(base64_decode(SLICE_LITERAL("a"), out, sizeof out, &len));
