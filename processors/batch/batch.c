@@ -120,7 +120,7 @@ static void batch_consume(struct component *component, struct batch *batch, stru
 	struct processor *p = (struct processor *)component;
 	struct error error = ERROR_INIT;
 	struct outcome refusal = {.status = OUTCOME_RETRY};
-	struct batcher *b;
+	struct batcher *b = NULL;
 
 	if (p->stopping) {
 		refusal = (struct outcome){.status = OUTCOME_CANCELED,
