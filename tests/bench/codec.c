@@ -1,14 +1,19 @@
-/* bench codec: what decoding, validating and encoding a span costs, beside protobuf-c.
+/* bench codec: what decoding, validating and encoding a span costs, beside protobuf-c, as protobuf and as
+ * JSON; and what inflating costs, beside zlib by itself.
  *
  * Traces as an SDK sends them: one resource, one scope, spans with ten attributes of about 450
  * bytes. The contenders take turns within one run, and the median of the rounds is printed, so that
  * a busy machine slows all of them alike. */
 #include "core/base/clock.h"
+#include "core/wire/compress.h"
 #include "core/wire/otlp.h"
+#include "core/wire/otlp_json.h"
+#include "core/wire/otlp_json_decode.h"
 #include "core/data/build.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 enum { SPANS = 100, ROUNDS = 301, REPEATS = 4 };
 
@@ -98,6 +103,7 @@ struct bench {
 	uint8_t *packed; /* room for bytes.len */
 	struct buffer out;
 	size_t items;
+	struct slice json;
 };
 
 static void run_unpack(struct bench *b)
@@ -172,6 +178,23 @@ static void run_size(struct bench *b)
 	must(otlp_size(b->message) == b->bytes.len);
 }
 
+static void run_json_decode(struct bench *b)
+{
+	struct arena arena;
+	ProtobufCMessage *m;
+
+	arena_init(&arena, NULL);
+	must(otlp_json_decode(SIGNAL_TRACES, b->json, &arena, &m, NULL) == 0);
+	arena_fini(&arena);
+}
+
+static void run_json_append(struct bench *b)
+{
+	buffer_clear(&b->out);
+	otlp_json_append(&b->out, b->message);
+	must(b->out.len == b->json.len);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct bench *);
@@ -184,6 +207,8 @@ static const struct {
 	{"protobuf-c packed size", run_packed_size},
 	{"otlp_encode", run_encode},
 	{"otlp_size", run_size},
+	{"otlp_json_decode", run_json_decode},
+	{"otlp_json_append", run_json_append},
 };
 enum { CONTENDERS = sizeof contenders / sizeof *contenders };
 enum { UNPACK = 0, DECODE = 2, PACK = 4, PACKED_SIZE = 5, ENCODE = 6 };
@@ -194,18 +219,78 @@ static int by_value(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* ---- inflating: all codings, and zlib into one buffer of the exact size */
+
+static void run_zlib(struct slice packed, struct slice plain, uint8_t *to)
+{
+	z_stream z = {.next_in = (uint8_t *)packed.data,
+	              .avail_in = (unsigned)packed.len,
+	              .next_out = to,
+	              .avail_out = (unsigned)plain.len};
+
+	must(inflateInit2(&z, 15 + 16) == Z_OK && inflate(&z, Z_FINISH) == Z_STREAM_END);
+	inflateEnd(&z);
+}
+
+static void run_inflater(enum coding coding, struct slice packed, struct slice plain)
+{
+	struct inflater *i = inflater_new(coding, packed);
+	size_t written, room = i ? inflater_guess(i) : 0;
+	uint8_t *to;
+
+	if (room < plain.len) /* deflate says nothing about its size */
+		room = plain.len;
+	to = malloc(room);
+	must(i && to && inflater_run(i, to, room, &written) == INFLATE_END && written == plain.len);
+	free(to);
+	inflater_free(i);
+}
+
+static void bench_inflate(struct slice plain)
+{
+	static double ns[CODING_COUNT][ROUNDS];
+	struct buffer packed[CODING_COUNT] = {0};
+	uint8_t *room = malloc(plain.len);
+
+	must(room);
+	for (int c = CODING_GZIP; c < CODING_COUNT; c++)
+		must(compress_pieces(c, &plain, 1, &packed[c], NULL) == 0);
+	for (int round = 0; round < ROUNDS; round++)
+		for (int c = 0; c < CODING_COUNT; c++) {
+			uint64_t start = clock_monotonic_ns();
+			if (c == CODING_IDENTITY)
+				run_zlib(buffer_slice(&packed[CODING_GZIP]), plain, room);
+			else
+				run_inflater(c, buffer_slice(&packed[c]), plain);
+			ns[c][round] = (double)(clock_monotonic_ns() - start);
+		}
+	printf("inflating the request, %zu bytes\n", plain.len);
+	for (int c = 0; c < CODING_COUNT; c++) {
+		qsort(ns[c], ROUNDS, sizeof **ns, by_value);
+		printf("%-28s %8.1f MB/s      (from %zu bytes)\n",
+		       c == CODING_IDENTITY ? "zlib by itself, gzip" : coding_name(c),
+		       (double)plain.len * 1e3 / ns[c][ROUNDS / 2],
+		       packed[c == CODING_IDENTITY ? CODING_GZIP : c].len);
+		buffer_fini(&packed[c]);
+	}
+	free(room);
+}
+
 int main(void)
 {
 	static double ns[CONTENDERS][ROUNDS];
 	double median[CONTENDERS];
 	struct bench b = {.type = otlp_request_descriptor(SIGNAL_TRACES)};
-	struct buffer encoded = BUFFER_INIT;
+	struct buffer encoded = BUFFER_INIT, json = BUFFER_INIT;
 	struct arena arena;
 
 	arena_init(&arena, NULL);
 	b.message = make_request(&arena);
 	must(otlp_encode(b.message, &encoded));
 	b.bytes = buffer_slice(&encoded);
+	otlp_json_append(&json, b.message);
+	must(!json.failed);
+	b.json = buffer_slice(&json);
 	b.packed = malloc(b.bytes.len);
 	must(b.packed);
 	for (int round = 0; round < ROUNDS; round++)
@@ -215,7 +300,8 @@ int main(void)
 				contenders[i].run(&b);
 			ns[i][round] = (double)(clock_monotonic_ns() - start) / REPEATS / SPANS;
 		}
-	printf("%d spans of %zu bytes, median of %d rounds\n", SPANS, b.bytes.len / SPANS, ROUNDS);
+	printf("%d spans of %zu bytes, %zu as JSON, median of %d rounds\n", SPANS,
+	       b.bytes.len / SPANS, b.json.len / SPANS, ROUNDS);
 	for (int i = 0; i < CONTENDERS; i++) {
 		qsort(ns[i], ROUNDS, sizeof **ns, by_value);
 		median[i] = ns[i][ROUNDS / 2];
@@ -226,8 +312,10 @@ int main(void)
 	       median[UNPACK] / median[DECODE]);
 	printf("encode is %.1f times as fast as protobuf-c's size and pack\n",
 	       (median[PACK] + median[PACKED_SIZE]) / median[ENCODE]);
+	bench_inflate(b.bytes);
 	free(b.packed);
 	buffer_fini(&b.out);
+	buffer_fini(&json);
 	buffer_fini(&encoded);
 	arena_fini(&arena);
 	return 0;
