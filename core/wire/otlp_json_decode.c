@@ -581,31 +581,46 @@ static bool find_string(struct decoder *d, const unsigned char *s, size_t len, s
 	return true;
 }
 
-/* The names of ExportPartialSuccess.rejected; all of RpcStatus.details is ignored. */
-static bool is_field(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field,
-                     struct slice key)
+/* ExportPartialSuccess.rejected, by the name that any signal gives it. */
+static bool is_rejected(struct slice key)
 {
-	static const char *const rejected[] = {"rejectedSpans", "rejectedDataPoints",
-	                                       "rejectedLogRecords", "rejectedProfiles"};
+	static const char *const names[] = {"rejectedSpans", "rejectedDataPoints",
+	                                    "rejectedLogRecords", "rejectedProfiles"};
 
-	if (type == &otlp__export_partial_success__descriptor && field->id == 1) {
-		for (size_t i = 0; i < sizeof rejected / sizeof *rejected; i++)
-			if (slice_equal(key, slice_from_string(rejected[i])))
-				return true;
-		return false;
-	}
-	return otlp_json_key_is(key, field->name) &&
-	       !(type == &otlp__rpc_status__descriptor && field->type == PROTOBUF_C_TYPE_MESSAGE);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (slice_equal(key, slice_from_string(names[i])))
+			return true;
+	return false;
 }
 
 /* Writers keep to an order, so the search begins behind the last key. */
+static const ProtobufCFieldDescriptor *find_field(const struct frame *f, struct slice key)
+{
+	const ProtobufCMessageDescriptor *type = f->message->descriptor;
+	const ProtobufCFieldDescriptor *field = f->field, *end = type->fields + type->n_fields;
+
+	if (key.len == 0)
+		return NULL;
+	if (type == &otlp__export_partial_success__descriptor && is_rejected(key))
+		return type->fields;
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		field = !field || field + 1 == end ? type->fields : field + 1;
+		if ((uint8_t)field->name[0] != key.data[0] || !otlp_json_key_is(key, field->name))
+			continue;
+		/* An Any and "rejected" have forms of their own. */
+		if (field->descriptor == &otlp__rpc_any__descriptor ||
+		    (type == &otlp__export_partial_success__descriptor && field->id == 1))
+			return NULL;
+		return field;
+	}
+	return NULL;
+}
+
 static int on_key(void *arg, const unsigned char *s, size_t len)
 {
 	struct decoder *d = arg;
 	struct frame *f = top(d);
-	const ProtobufCMessageDescriptor *type;
 	struct slice key;
-	unsigned first;
 
 	if (d->skipped)
 		return true;
@@ -615,14 +630,7 @@ static int on_key(void *arg, const unsigned char *s, size_t len)
 			return no_memory(d);
 		key = slice_of(to, json_string_read(key, to));
 	}
-	type = f->message->descriptor;
-	first = f->field ? (unsigned)(f->field - type->fields) + 1 : 0;
-	f->field = NULL;
-	for (unsigned i = 0; i < type->n_fields && !f->field; i++) {
-		const ProtobufCFieldDescriptor *field = &type->fields[(first + i) % type->n_fields];
-		if (is_field(type, field, key))
-			f->field = field;
-	}
+	f->field = find_field(f, key);
 	return true;
 }
 
