@@ -38,6 +38,9 @@ static const struct {
 	{EXTENSION, "health_check", "{endpoint: 'localhost:0'}", "{endpoint: '192.0.2.1:1'}"},
 	{EXPORTER, "otlphttp", "{endpoint: 'http://127.0.0.1:9'}",
          "{endpoint: 'https://127.0.0.1:9', tls: {ca_file: '%s/none.pem'}}"},
+	{RECEIVER, "otlp",
+         "{protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}}",
+         "{protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '192.0.2.1:1'}}}"},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
 };
 
