@@ -9,14 +9,20 @@
 #include <strings.h>
 
 enum {
-	READ_BYTES = 64 * 1024,
+	READ_BYTES = 256 * 1024,
+	READS_AT_ONCE = 4,
 	WRITE_PIECES = 64, /* of one system call */
 	KEEP_OUTPUT =
 		128 * 1024 /* an output buffer that grew beyond is given back when it is empty */
 };
 /* A peer that is gone without a word (its machine died, a firewall forgot the connection) is
  * noticed after these, also when nobody waits for an answer. */
-enum { KEEPALIVE_AFTER_S = 15, UNACKNOWLEDGED_MS = 20000 };
+enum {
+	KEEPALIVE_AFTER_S = 15,
+	KEEPALIVE_EVERY_S = 1,
+	KEEPALIVE_PROBES = 10,
+	UNACKNOWLEDGED_MS = 20000
+};
 
 const char *tcp_lookup_name(const char *host)
 {
@@ -40,6 +46,20 @@ void tcp_address_format(const struct sockaddr *address, char ret[TCP_ADDRESS_TEX
 	}
 }
 
+void tcp_set_options(int fd)
+{
+	int on = 1, after = KEEPALIVE_AFTER_S, every = KEEPALIVE_EVERY_S, probes = KEEPALIVE_PROBES;
+	unsigned unacknowledged = UNACKNOWLEDGED_MS;
+
+	/* Each of these only improves things; a kernel that refuses one still connects. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof unacknowledged);
+}
+
 struct tcp *tcp_new(struct loop *loop, const struct tcp_events *events, void *arg)
 {
 	struct tcp *t = calloc(1, sizeof *t);
@@ -49,18 +69,16 @@ struct tcp *tcp_new(struct loop *loop, const struct tcp_events *events, void *ar
 	t->loop = loop;
 	t->events = events;
 	t->arg = arg;
-	uv_timer_init(loop_uv(loop), &t->stagger);
-	t->stagger.data = t;
-	t->handles = 1;
 	return t;
 }
 
-struct tcp_socket *tcp_socket_new(struct tcp *owner)
+struct tcp_socket *tcp_socket_new(size_t size, const char *address)
 {
-	struct tcp_socket *s = calloc(1, sizeof *s);
+	size_t len = strlen(address) + 1;
+	struct tcp_socket *s = calloc(1, size + len);
 
 	if (s)
-		s->owner = owner;
+		s->address = memcpy((char *)s + size, address, len);
 	return s;
 }
 
@@ -71,9 +89,39 @@ static void on_dropped(uv_handle_t *handle)
 
 void tcp_socket_drop(struct tcp_socket *s)
 {
-	s->owner = NULL;
 	s->uv.handle.data = s;
 	uv_close(&s->uv.handle, on_dropped);
+}
+
+/* The loop's only read buffer: what was read is consumed before the next read, so that no connection
+ * needs one of its own. Hangs on libuv's loop while there are connections. */
+struct tcp_reader {
+	unsigned users;
+	char bytes[READ_BYTES];
+};
+
+static struct tcp_reader *reader_ref(uv_loop_t *loop)
+{
+	struct tcp_reader *r = loop->data;
+
+	if (!r) {
+		loop->data = r = malloc(sizeof *r);
+		if (!r)
+			return NULL;
+		r->users = 0;
+	}
+	r->users++;
+	return r;
+}
+
+static void reader_unref(uv_loop_t *loop)
+{
+	struct tcp_reader *r = loop->data;
+
+	if (--r->users > 0)
+		return;
+	loop->data = NULL;
+	free(r);
 }
 
 void tcp_end(struct tcp *t, const struct error *error)
@@ -94,39 +142,30 @@ static void end_broken(struct tcp *t, int r)
 	tcp_end(t, &error);
 }
 
+/* No buffer ends the turn of a connection that always has more: libuv comes back to it after the
+ * others. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-	(void)handle, (void)suggested;
-	buf->base = malloc(READ_BYTES); /* for one read only: idle connections hold no buffer */
-	buf->len = buf->base ? READ_BYTES : 0;
+	struct tcp *t = handle->data;
+	bool over = t->reads++ == READS_AT_ONCE;
+
+	(void)suggested;
+	buf->base = t->reader->bytes;
+	buf->len = over ? 0 : READ_BYTES;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct tcp *t = stream->data;
 
+	if (n < READ_BYTES)
+		t->reads = 0;
 	if (n > 0)
 		t->events->on_data(t->arg, slice_of(buf->base, (size_t)n));
 	else if (n == UV_EOF)
 		tcp_end(t, NULL);
-	else if (n < 0)
+	else if (n < 0 && n != UV_ENOBUFS)
 		end_broken(t, (int)n);
-	free(buf->base);
-}
-
-static void set_options(struct tcp_socket *s)
-{
-	unsigned unacknowledged = UNACKNOWLEDGED_MS;
-	int fd;
-
-	if (s->uv.handle.type != UV_TCP)
-		return;
-	/* Each of these only improves things; a kernel that refuses one still connects. */
-	uv_tcp_nodelay(&s->uv.tcp, 1);
-	uv_tcp_keepalive(&s->uv.tcp, 1, KEEPALIVE_AFTER_S);
-	if (uv_fileno(&s->uv.handle, &fd) == 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged,
-		                 sizeof unacknowledged);
 }
 
 struct loop *tcp_loop(const struct tcp *t)
@@ -136,14 +175,18 @@ struct loop *tcp_loop(const struct tcp *t)
 
 int tcp_adopt(struct tcp *t, struct tcp_socket *s)
 {
-	int r = uv_read_start(&s->uv.stream, on_alloc, on_read);
+	int r;
 
-	if (r < 0)
-		return r;
-	set_options(s);
+	t->reader = reader_ref(loop_uv(t->loop));
+	if (!t->reader)
+		return -ENOMEM;
 	s->uv.handle.data = t;
+	r = uv_read_start(&s->uv.stream, on_alloc, on_read);
+	if (r < 0) {
+		reader_unref(loop_uv(t->loop));
+		return r;
+	}
 	t->socket = s;
-	t->handles++;
 	return 0;
 }
 
@@ -157,6 +200,7 @@ void tcp_pause(struct tcp *t, bool paused)
 {
 	if (t->ended || t->closing || !t->socket)
 		return;
+	t->reads = 0;
 	if (paused)
 		uv_read_stop(&t->socket->uv.stream);
 	else /* cannot fail on an open stream that is read by nobody else */
@@ -187,7 +231,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
 
 static void start_shutdown(struct tcp *t)
 {
-	uv_shutdown(&t->shutdown, &t->socket->uv.stream, on_shutdown);
+	uv_shutdown(&t->request.shutdown, &t->socket->uv.stream, on_shutdown);
 }
 
 /* The peer takes no more. What it said last may still be unread and is the better reason (an alert of TLS, a
@@ -229,8 +273,8 @@ static int start_write(struct tcp *t)
 	t->being_written = t->waiting;
 	t->waiting = empty;
 	buf = uv_buf_init((char *)t->being_written.data, (unsigned)t->being_written.len);
-	t->write.data = t;
-	r = uv_write(&t->write, &t->socket->uv.stream, &buf, 1, on_written);
+	t->request.write.data = t;
+	r = uv_write(&t->request.write, &t->socket->uv.stream, &buf, 1, on_written);
 	t->writing = r == 0;
 	return r;
 }
@@ -292,32 +336,25 @@ void tcp_finish(struct tcp *t)
 		start_shutdown(t);
 }
 
-static void release(struct tcp *t)
+void tcp_release(struct tcp *t)
 {
 	void (*freed)(void *arg) = t->freed;
 	void *arg = t->freed_arg;
 
-	if (--t->handles > 0)
-		return;
 	buffer_fini(&t->waiting);
 	buffer_fini(&t->being_written);
-	buffer_fini(&t->failures);
 	free(t);
 	if (freed)
 		freed(arg);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-	release(handle->data);
 }
 
 static void on_socket_closed(uv_handle_t *handle)
 {
 	struct tcp *t = handle->data;
 
+	reader_unref(handle->loop);
 	free(t->socket);
-	release(t);
+	tcp_release(t);
 }
 
 void tcp_free(struct tcp *t, void (*freed)(void *arg), void *arg)
@@ -330,8 +367,8 @@ void tcp_free(struct tcp *t, void (*freed)(void *arg), void *arg)
 	t->closing = true;
 	t->freed = freed;
 	t->freed_arg = arg;
-	tcp_connect_cancel(t);
 	if (t->socket)
 		uv_close(&t->socket->uv.handle, on_socket_closed);
-	uv_close((uv_handle_t *)&t->stagger, on_timer_closed);
+	else
+		tcp_connect_cancel(t);
 }

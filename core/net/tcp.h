@@ -17,7 +17,7 @@ struct tcp;
 
 struct tcp_events {
 	void (*on_open)(void *arg); /* connected; for tcp_connect() only */
-	void (*on_data)(void *arg, struct slice bytes);
+	void (*on_data)(void *arg, struct slice bytes); /* which are gone when it returns */
 	void (*on_drained)(void *arg); /* everything unsent has gone; may be NULL */
 	/* No connection was made, or it broke (error), or the peer has ended its side (error is
 	 * NULL; what is unsent still goes, and on_drained tells). Comes once; nothing but tcp_free()
@@ -58,7 +58,8 @@ struct tcp_listener;
 
 /* Listens on every address of the endpoint's name; an empty host is all addresses of both families.
  * With port 0 all of them get the same free port. The callback owns the connection it is given.
- * Errors name address and cause. */
+ * A Unix socket's file gets the permissions that the umask leaves, and is removed in the end; one that
+ * a killed process has left behind is replaced. Errors name address and cause. */
 int tcp_listen(struct loop *loop, const struct endpoint *endpoint,
                void (*on_accept)(void *arg, struct tcp *t), void *arg, struct tcp_listener **ret,
                struct error *error);

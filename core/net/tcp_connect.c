@@ -11,95 +11,149 @@
 
 enum { STAGGER_MS = 250 };
 
+/* More addresses of one name than this are not tried. */
+enum { TCP_ATTEMPTS = 8 };
+
+struct tcp_attempt {
+	struct tcp_socket socket; /* first: it may become the connection's */
+	uv_connect_t connect;
+	struct tcp_connecting *owner; /* NULL: given up, only waits to be closed */
+};
+
+struct tcp_connecting {
+	struct tcp *tcp; /* NULL: connected */
+	uv_timer_t stagger;
+	struct endpoint endpoint;
+	struct tcp_resolve *resolve;
+	struct tcp_attempt *attempts[TCP_ATTEMPTS];
+	struct sockaddr_storage addresses[TCP_ATTEMPTS];
+	unsigned n_addresses, next_address, running;
+	int last_failure;
+	struct buffer failures; /* "127.0.0.1:1: connection refused; ..." */
+};
+
 /* libuv cannot take a running look-up back, so it outlives the connection that asked. */
 struct tcp_resolve {
 	uv_getaddrinfo_t uv;
-	struct tcp *owner; /* NULL: nobody waits any more */
+	struct tcp_connecting *owner; /* NULL: nobody waits any more */
 };
 
-static void fail(struct tcp *t, int r, const char *why)
+static void fail(struct tcp_connecting *c, int r, const char *why)
 {
 	struct error error = ERROR_INIT;
 
-	error_set_retryable(&error, r, "connect to %s: %s", t->endpoint.text, why);
-	tcp_end(t, &error);
+	error_set_retryable(&error, r, "connect to %s: %s", c->endpoint.text, why);
+	tcp_end(c->tcp, &error);
 }
 
-static void note_failure(struct tcp *t, const char *address, int r)
+static void note_failure(struct tcp_connecting *c, const char *address, int r)
 {
-	t->last_failure = r;
-	if (t->failures.len)
-		buffer_append_string(&t->failures, "; ");
-	buffer_printf(&t->failures, "%s: %s", address, uv_strerror(r));
+	c->last_failure = r;
+	if (c->failures.len)
+		buffer_append_string(&c->failures, "; ");
+	buffer_printf(&c->failures, "%s: %s", address, uv_strerror(r));
 }
 
-static void forget(struct tcp *t, struct tcp_socket *s)
+static void forget(struct tcp_connecting *c, struct tcp_attempt *attempt)
 {
 	for (unsigned i = 0; i < TCP_ATTEMPTS; i++)
-		if (t->attempts[i] == s)
-			t->attempts[i] = NULL;
-	t->running--;
+		if (c->attempts[i] == attempt)
+			c->attempts[i] = NULL;
+	c->running--;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct tcp_connecting *c = handle->data;
+	struct tcp *t = c->tcp;
+
+	buffer_fini(&c->failures);
+	free(c);
+	if (t)
+		tcp_release(t);
+}
+
+/* Gives up what is still under way. */
+static void finish(struct tcp_connecting *c)
+{
+	if (c->resolve)
+		c->resolve->owner = NULL;
+	for (unsigned i = 0; i < TCP_ATTEMPTS; i++)
+		if (c->attempts[i]) {
+			c->attempts[i]->owner = NULL;
+			tcp_socket_drop(&c->attempts[i]->socket);
+		}
+	uv_close((uv_handle_t *)&c->stagger, on_closed);
 }
 
 void tcp_connect_cancel(struct tcp *t)
 {
-	uv_timer_stop(&t->stagger);
-	if (t->resolve)
-		t->resolve->owner = NULL;
-	t->resolve = NULL;
-	for (unsigned i = 0; i < TCP_ATTEMPTS; i++)
-		if (t->attempts[i]) {
-			tcp_socket_drop(t->attempts[i]);
-			t->attempts[i] = NULL;
-		}
-	t->running = 0;
+	finish(t->connecting);
 }
 
-static void try_next(struct tcp *t);
+static void try_next(struct tcp_connecting *c);
 
 static void on_connected(uv_connect_t *request, int status)
 {
-	struct tcp_socket *s = request->data;
-	struct tcp *t = s->owner;
+	struct tcp_attempt *attempt = request->data;
+	struct tcp_connecting *c = attempt->owner;
+	struct tcp *t;
+	int fd;
 
-	if (!t) /* given up meanwhile */
+	if (!c) /* given up meanwhile */
 		return;
-	forget(t, s);
+	t = c->tcp;
+	forget(c, attempt);
 	if (status == 0)
-		status = tcp_adopt(t, s);
-	if (status == 0) {
-		tcp_connect_cancel(t);
-		t->events->on_open(t->arg);
+		status = tcp_adopt(t, &attempt->socket);
+	if (status < 0) {
+		note_failure(c, attempt->socket.address, status);
+		tcp_socket_drop(&attempt->socket);
+		try_next(c);
 		return;
 	}
-	note_failure(t, s->address, status);
-	tcp_socket_drop(s);
-	try_next(t);
+	if (attempt->socket.uv.handle.type == UV_TCP &&
+	    uv_fileno(&attempt->socket.uv.handle, &fd) == 0)
+		tcp_set_options(fd);
+	t->connecting = NULL;
+	c->tcp = NULL;
+	finish(c);
+	t->events->on_open(t->arg);
 }
 
-static int start_attempt(struct tcp *t, unsigned index)
+static struct tcp_attempt *attempt_new(struct tcp_connecting *c, const char *address)
 {
-	const struct sockaddr *address = (const struct sockaddr *)&t->addresses[index];
-	struct tcp_socket *s = tcp_socket_new(t);
+	struct tcp_attempt *attempt = (void *)tcp_socket_new(sizeof *attempt, address);
+
+	if (!attempt)
+		return NULL;
+	attempt->owner = c;
+	attempt->connect.data = attempt;
+	return attempt;
+}
+
+static int start_attempt(struct tcp_connecting *c, unsigned index)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&c->addresses[index];
 	char text[TCP_ADDRESS_TEXT];
+	struct tcp_attempt *attempt;
 	int r;
 
 	tcp_address_format(address, text);
-	if (!s) {
-		note_failure(t, text, -ENOMEM);
+	attempt = attempt_new(c, text);
+	if (!attempt) {
+		note_failure(c, text, -ENOMEM);
 		return -ENOMEM;
 	}
-	snprintf(s->address, sizeof s->address, "%s", text);
-	uv_tcp_init(loop_uv(t->loop), &s->uv.tcp);
-	s->connect.data = s;
-	r = uv_tcp_connect(&s->connect, &s->uv.tcp, address, on_connected);
+	uv_tcp_init(c->stagger.loop, &attempt->socket.uv.tcp);
+	r = uv_tcp_connect(&attempt->connect, &attempt->socket.uv.tcp, address, on_connected);
 	if (r < 0) {
-		note_failure(t, text, r);
-		tcp_socket_drop(s);
+		note_failure(c, text, r);
+		tcp_socket_drop(&attempt->socket);
 		return r;
 	}
-	t->attempts[index] = s;
-	t->running++;
+	c->attempts[index] = attempt;
+	c->running++;
 	return 0;
 }
 
@@ -109,19 +163,21 @@ static void on_stagger(uv_timer_t *timer)
 }
 
 /* Starts the next address that can be started; ends in failure when none is left or running. */
-static void try_next(struct tcp *t)
+static void try_next(struct tcp_connecting *c)
 {
-	while (t->next_address < t->n_addresses)
-		if (start_attempt(t, t->next_address++) == 0) {
-			if (t->next_address < t->n_addresses)
-				uv_timer_start(&t->stagger, on_stagger, STAGGER_MS, 0);
+	const char *why;
+
+	while (c->next_address < c->n_addresses)
+		if (start_attempt(c, c->next_address++) == 0) {
+			if (c->next_address < c->n_addresses)
+				uv_timer_start(&c->stagger, on_stagger, STAGGER_MS, 0);
 			return;
 		}
-	uv_timer_stop(&t->stagger);
-	if (t->running == 0) {
-		const char *why = buffer_string(&t->failures);
-		fail(t, t->last_failure, why ? why : "out of memory");
-	}
+	uv_timer_stop(&c->stagger);
+	if (c->running > 0)
+		return;
+	why = buffer_string(&c->failures);
+	fail(c, c->last_failure, why ? why : "out of memory");
 }
 
 static const char *resolve_failure(int status)
@@ -140,62 +196,64 @@ static const char *resolve_failure(int status)
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
 {
 	struct tcp_resolve *r = request->data;
-	struct tcp *t = r->owner;
+	struct tcp_connecting *c = r->owner;
 
 	free(r);
-	if (!t)
+	if (!c)
 		goto out;
-	t->resolve = NULL;
+	c->resolve = NULL;
 	if (status < 0) {
-		fail(t, status, resolve_failure(status));
+		fail(c, status, resolve_failure(status));
 		goto out;
 	}
-	for (const struct addrinfo *a = found; a && t->n_addresses < TCP_ATTEMPTS; a = a->ai_next)
+	for (const struct addrinfo *a = found; a && c->n_addresses < TCP_ATTEMPTS; a = a->ai_next)
 		if ((a->ai_family == AF_INET || a->ai_family == AF_INET6) &&
-		    a->ai_addrlen <= sizeof t->addresses[0])
-			memcpy(&t->addresses[t->n_addresses++], a->ai_addr, a->ai_addrlen);
-	if (t->n_addresses == 0)
-		fail(t, -EADDRNOTAVAIL, "the name has no IPv4 or IPv6 address");
+		    a->ai_addrlen <= sizeof c->addresses[0])
+			memcpy(&c->addresses[c->n_addresses++], a->ai_addr, a->ai_addrlen);
+	if (c->n_addresses == 0)
+		fail(c, -EADDRNOTAVAIL, "the name has no IPv4 or IPv6 address");
 	else
-		try_next(t);
+		try_next(c);
 out:
 	uv_freeaddrinfo(found);
 }
 
-static int start_resolve(struct tcp *t)
+static int start_resolve(struct tcp_connecting *c)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 	                         .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
-	const char *host = tcp_lookup_name(t->endpoint.host);
+	const char *host = tcp_lookup_name(c->endpoint.host);
 	struct tcp_resolve *r = calloc(1, sizeof *r);
 	char port[8];
 	int code;
 
 	if (!r)
 		return -ENOMEM;
-	snprintf(port, sizeof port, "%u", t->endpoint.port);
-	r->owner = t;
+	snprintf(port, sizeof port, "%u", c->endpoint.port);
+	r->owner = c;
 	r->uv.data = r;
-	code = uv_getaddrinfo(loop_uv(t->loop), &r->uv, on_resolved, host, port, &hints);
+	code = uv_getaddrinfo(c->stagger.loop, &r->uv, on_resolved, host, port, &hints);
 	if (code < 0)
 		free(r);
 	else
-		t->resolve = r;
+		c->resolve = r;
 	return code;
 }
 
-static int start_path(struct tcp *t)
+static int start_path(struct tcp_connecting *c)
 {
-	struct tcp_socket *s = tcp_socket_new(t);
+	char text[sizeof c->endpoint.host + sizeof "unix:"];
+	struct tcp_attempt *attempt;
 
-	if (!s)
+	snprintf(text, sizeof text, "unix:%s", c->endpoint.host);
+	attempt = attempt_new(c, text);
+	if (!attempt)
 		return -ENOMEM;
-	snprintf(s->address, sizeof s->address, "unix:%s", t->endpoint.host);
-	uv_pipe_init(loop_uv(t->loop), &s->uv.pipe, 0);
-	s->connect.data = s;
-	t->attempts[0] = s;
-	t->running = 1;
-	uv_pipe_connect(&s->connect, &s->uv.pipe, t->endpoint.host, on_connected);
+	uv_pipe_init(c->stagger.loop, &attempt->socket.uv.pipe, 0);
+	c->attempts[0] = attempt;
+	c->running = 1;
+	uv_pipe_connect(&attempt->connect, &attempt->socket.uv.pipe, c->endpoint.host,
+	                on_connected);
 	return 0;
 }
 
@@ -203,12 +261,19 @@ int tcp_connect(struct loop *loop, const struct endpoint *endpoint, const struct
                 void *arg, struct tcp **ret, struct error *error)
 {
 	struct tcp *t = tcp_new(loop, events, arg);
+	struct tcp_connecting *c = t ? calloc(1, sizeof *c) : NULL;
 	int r;
 
-	if (!t)
+	if (!c) {
+		free(t);
 		return error_no_memory(error);
-	t->endpoint = *endpoint;
-	r = endpoint->scheme == ENDPOINT_UNIX ? start_path(t) : start_resolve(t);
+	}
+	t->connecting = c;
+	c->tcp = t;
+	c->endpoint = *endpoint;
+	uv_timer_init(loop_uv(loop), &c->stagger);
+	c->stagger.data = c;
+	r = endpoint->scheme == ENDPOINT_UNIX ? start_path(c) : start_resolve(c);
 	if (r < 0) {
 		tcp_free(t, NULL, NULL);
 		return error_set_retryable(error, r, "connect to %s: %s", endpoint->text,

@@ -7,13 +7,6 @@
 
 #include <uv.h>
 
-union tcp_handle {
-	uv_handle_t handle;
-	uv_stream_t stream;
-	uv_tcp_t tcp;
-	uv_pipe_t pipe;
-};
-
 /* What to ask getaddrinfo() for: NULL, its word for the loopback addresses, for "localhost" and for no
  * name. They need no look-up (RFC 6761, 6.3), and bare containers have no /etc/hosts that knows them. */
 const char *tcp_lookup_name(const char *host);
@@ -21,44 +14,49 @@ const char *tcp_lookup_name(const char *host);
 enum { TCP_ADDRESS_TEXT = 64 };
 void tcp_address_format(const struct sockaddr *address, char ret[TCP_ADDRESS_TEXT]);
 
-/* A socket on its way to be the connection's, or already it. Freed in its own close callback. */
+/* Of a connection that is made, or of a listener, from which the accepted ones inherit. */
+void tcp_set_options(int fd);
+
+/* A socket on its way to be a connection's, or already it. One piece of memory, freed when libuv has let
+ * go of it. */
 struct tcp_socket {
-	union tcp_handle uv;
-	uv_connect_t connect;
-	struct tcp *owner; /* NULL: given up, only waits to be closed */
-	char address[272];
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} uv;
+	char *address;
 };
 
-/* More addresses of one name than this are not tried. */
-enum { TCP_ATTEMPTS = 8 };
+/* size bytes that begin with a struct tcp_socket, with a copy of the address behind them; NULL when
+ * there is no memory. */
+struct tcp_socket *tcp_socket_new(size_t size, const char *address);
 
-struct tcp_resolve;
+/* Closes a socket that is not the connection's; its memory goes by itself. */
+void tcp_socket_drop(struct tcp_socket *s);
 
+struct tcp_reader;
+struct tcp_connecting;
+
+/* There may be tens of thousands of these: what is needed for connecting only lies apart. */
 struct tcp {
 	struct loop *loop;
 	const struct tcp_events *events;
 	void *arg;
-	struct tcp_socket *socket; /* NULL until connected */
-	bool ended;                /* on_end was told */
-	bool mute;                 /* a write failed */
-	bool closing;
-	unsigned handles; /* open ones that keep this memory */
+	struct tcp_connecting *connecting; /* NULL: connected, or accepted */
+	struct tcp_socket *socket;         /* NULL until connected */
+	struct tcp_reader *reader;         /* with the socket */
 
-	/* while connecting */
-	uv_timer_t stagger; /* always open, so that freeing always takes a round of the loop */
-	struct endpoint endpoint;
-	struct tcp_resolve *resolve;
-	struct tcp_socket *attempts[TCP_ATTEMPTS];
-	struct sockaddr_storage addresses[TCP_ATTEMPTS];
-	unsigned n_addresses, next_address, running;
-	int last_failure;
-	struct buffer failures; /* "127.0.0.1:1: connection refused; ..." */
-
-	/* while connected */
-	uv_write_t write;
-	uv_shutdown_t shutdown;
-	bool writing, finish;
+	union {
+		uv_write_t write;
+		uv_shutdown_t shutdown; /* comes after the last write */
+	} request;
 	struct buffer waiting, being_written;
+	bool ended; /* on_end was told */
+	bool mute;  /* a write failed */
+	bool closing, writing, finish;
+	uint8_t reads; /* since the socket had its turn */
 
 	void (*freed)(void *arg);
 	void *freed_arg;
@@ -73,13 +71,10 @@ int tcp_adopt(struct tcp *t, struct tcp_socket *s);
 /* Tells the end, once. */
 void tcp_end(struct tcp *t, const struct error *error);
 
-/* NULL when there is no memory. */
-struct tcp_socket *tcp_socket_new(struct tcp *owner);
+/* The last handle of a connection that is being freed has gone. */
+void tcp_release(struct tcp *t);
 
-/* Closes a socket that is not the connection's; its memory goes by itself. */
-void tcp_socket_drop(struct tcp_socket *s);
-
-/* Gives up resolving and every attempt. */
+/* Gives up resolving and every attempt. Calls tcp_release() later. */
 void tcp_connect_cancel(struct tcp *t);
 
 #endif

@@ -1,46 +1,90 @@
+/* Accepts with calls of its own on sockets that libuv only watches: libuv keeps silent about connections
+ * that it threw away for want of a descriptor, and turns in circles when it has no reserve left.
+ *
+ * Fails while it runs: no descriptor is left (what waits is accepted with the reserve and closed, which
+ * is counted) · none at all, or no memory in the kernel (accepting rests for a while). */
 #include "core/net/tcp_internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
-/* A name with more addresses than this is listened on at the first ones only. */
-enum { LISTEN_ADDRESSES = 8, LISTEN_BACKLOG = 512 };
+enum {
+	/* A name with more addresses than this is listened on at the first ones only. */
+	LISTEN_ADDRESSES = 8,
+	/* Whoever waits there while the loop is busy; the kernel cuts it to net.core.somaxconn. */
+	LISTEN_BACKLOG = 4096,
+	/* Taken in one go, before those that are there already have their turn. */
+	ACCEPTS_AT_ONCE = 64,
+	REST_MS = 100,
+};
+
+struct tcp_door {
+	uv_poll_t poll;
+	int fd;
+	struct tcp_listener *listener;
+};
 
 struct tcp_listener {
-	union tcp_handle handles[LISTEN_ADDRESSES];
-	unsigned n_handles, open;
+	struct tcp_door doors[LISTEN_ADDRESSES];
+	unsigned n_doors, handles; /* open ones that keep this memory */
+	uv_timer_t rest;
 	struct loop *loop;
 	void (*on_accept)(void *arg, struct tcp *t);
 	void *arg;
 	uint16_t port;
+	int reserve; /* a descriptor to give away when there is none left; -1: it is not there */
 	uint64_t exhausted;
-	struct endpoint endpoint;
 	bool closing;
+	struct endpoint endpoint;
+	dev_t device; /* of the socket's file that we made */
+	ino_t inode;  /* 0: none */
 };
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_closed(uv_handle_t *handle)
 {
 	struct tcp_listener *l = handle->data;
 
-	if (--l->open == 0 && l->closing)
+	if (--l->handles == 0)
 		free(l);
+}
+
+static void on_door_closed(uv_handle_t *handle)
+{
+	struct tcp_door *door = handle->data;
+
+	handle->data = door->listener;
+	on_closed(handle);
+}
+
+/* Only the file that we made: another process may listen there by now. */
+static void remove_path(const struct tcp_listener *l)
+{
+	struct stat file;
+
+	if (l->inode && lstat(l->endpoint.host, &file) == 0 && file.st_ino == l->inode &&
+	    file.st_dev == l->device)
+		unlink(l->endpoint.host);
 }
 
 void tcp_listener_free(struct tcp_listener *l)
 {
-	if (!l)
+	if (!l || l->closing)
 		return;
 	l->closing = true;
-	if (l->open == 0) {
-		free(l);
-		return;
+	remove_path(l);
+	for (unsigned i = 0; i < l->n_doors; i++) {
+		uv_close((uv_handle_t *)&l->doors[i].poll, on_door_closed);
+		close(l->doors[i].fd);
 	}
-	for (unsigned i = 0; i < l->n_handles; i++)
-		if (!uv_is_closing(&l->handles[i].handle))
-			uv_close(&l->handles[i].handle, on_handle_closed);
+	if (l->reserve >= 0)
+		close(l->reserve);
+	uv_close((uv_handle_t *)&l->rest, on_closed);
 }
 
 uint16_t tcp_listener_port(const struct tcp_listener *l)
@@ -66,89 +110,190 @@ static void ignore_end(void *arg, const struct error *error)
 /* What an accepted connection has until its owner calls tcp_serve(). */
 static const struct tcp_events no_events = {.on_data = ignore_data, .on_end = ignore_end};
 
-static void name_peer(struct tcp_socket *s, const struct tcp_listener *l)
+/* Takes over the descriptor, also on failure. */
+static int open_socket(struct tcp_listener *l, struct tcp_socket *s, int fd)
 {
-	struct sockaddr_storage address;
-	int len = sizeof address;
-
-	if (s->uv.handle.type != UV_TCP)
-		snprintf(s->address, sizeof s->address, "unix:%s", l->endpoint.host);
-	else if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&address, &len) == 0)
-		tcp_address_format((struct sockaddr *)&address, s->address);
-}
-
-/* The waiting connection, reading; NULL when it has gone already or there is no memory. */
-static struct tcp *accept_from(struct tcp_listener *l, uv_stream_t *server)
-{
-	struct tcp *t = tcp_new(l->loop, &no_events, NULL);
-	struct tcp_socket *s = t ? tcp_socket_new(t) : NULL;
+	bool is_path = l->endpoint.scheme == ENDPOINT_UNIX;
 	int r;
 
+	if (is_path)
+		uv_pipe_init(loop_uv(l->loop), &s->uv.pipe, 0);
+	else
+		uv_tcp_init(loop_uv(l->loop), &s->uv.tcp);
+	r = is_path ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+/* The connection of the descriptor, which it takes over; NULL when there is no memory. */
+static struct tcp *serve(struct tcp_listener *l, int fd, const char *peer)
+{
+	struct tcp *t = tcp_new(l->loop, &no_events, NULL);
+	struct tcp_socket *s = t ? tcp_socket_new(sizeof *s, peer) : NULL;
+
 	if (!s) {
-		tcp_free(t, NULL, NULL);
+		close(fd);
+		free(t);
 		return NULL;
 	}
-	if (server->type == UV_TCP)
-		uv_tcp_init(loop_uv(l->loop), &s->uv.tcp);
-	else
-		uv_pipe_init(loop_uv(l->loop), &s->uv.pipe, 0);
-	r = uv_accept(server, &s->uv.stream);
-	if (r == 0)
-		name_peer(s, l);
-	if (r == 0)
-		r = tcp_adopt(t, s);
-	if (r < 0) {
+	if (open_socket(l, s, fd) < 0 || tcp_adopt(t, s) < 0) {
 		tcp_socket_drop(s);
-		tcp_free(t, NULL, NULL);
+		free(t);
 		return NULL;
 	}
 	return t;
 }
 
-static void on_connection(uv_stream_t *server, int status)
+/* A descriptor, or a negative errno. */
+static int take(int fd, struct sockaddr_storage *ret)
 {
-	struct tcp_listener *l = server->data;
+	socklen_t len = sizeof *ret;
+	int r = accept4(fd, (struct sockaddr *)ret, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return r < 0 ? -errno : r;
+}
+
+static int reserve_open(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Accepts one connection with the reserve and closes it. 0, or a negative errno. */
+static int turn_away(struct tcp_listener *l, int fd)
+{
+	struct sockaddr_storage address;
+	int r;
+
+	if (l->reserve < 0)
+		l->reserve = reserve_open();
+	if (l->reserve < 0)
+		return -EMFILE;
+	close(l->reserve);
+	r = take(fd, &address);
+	if (r >= 0) {
+		close(r);
+		l->exhausted++;
+	}
+	l->reserve = reserve_open();
+	return r < 0 ? r : 0;
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_rested(uv_timer_t *timer)
+{
+	struct tcp_listener *l = timer->data;
+
+	for (unsigned i = 0; i < l->n_doors; i++)
+		uv_poll_start(&l->doors[i].poll, UV_READABLE, on_connection);
+}
+
+/* Nothing can be accepted now, and what waits would wake us for ever. */
+static void rest(struct tcp_listener *l)
+{
+	for (unsigned i = 0; i < l->n_doors; i++)
+		uv_poll_stop(&l->doors[i].poll);
+	uv_timer_start(&l->rest, on_rested, REST_MS, 0);
+}
+
+static void accept_one(struct tcp_listener *l, int fd, const struct sockaddr_storage *address)
+{
+	char peer[sizeof l->endpoint.host + sizeof "unix:"];
 	struct tcp *t;
 
-	if (status == UV_EMFILE || status == UV_ENFILE)
-		l->exhausted++; /* libuv has closed it with a descriptor of its own */
-	if (status < 0)
-		return;
-	t = accept_from(l, server);
+	if (l->endpoint.scheme == ENDPOINT_UNIX)
+		snprintf(peer, sizeof peer, "unix:%s", l->endpoint.host);
+	else
+		tcp_address_format((const struct sockaddr *)address, peer);
+	t = serve(l, fd, peer);
 	if (t)
 		l->on_accept(l->arg, t);
 }
 
-/* Takes the next free handle; the caller opens it. */
-static union tcp_handle *next_handle(struct tcp_listener *l)
+static void on_connection(uv_poll_t *poll, int status, int events)
 {
-	union tcp_handle *h = &l->handles[l->n_handles++];
+	struct tcp_door *door = poll->data;
+	struct tcp_listener *l = door->listener;
+	struct sockaddr_storage address;
 
-	l->open++;
-	return h;
+	(void)status, (void)events;
+	for (unsigned i = 0; i < ACCEPTS_AT_ONCE && !l->closing; i++) {
+		int r = take(door->fd, &address);
+
+		if (r >= 0) {
+			accept_one(l, r, &address);
+			continue;
+		}
+		if (r == -EMFILE || r == -ENFILE)
+			r = turn_away(l, door->fd);
+		if (r == -EAGAIN)
+			return;
+		if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
+			rest(l);
+			return;
+		}
+		/* else the connection has broken meanwhile, or was turned away: the next */
+	}
 }
 
-static uint16_t bound_port(const uv_tcp_t *tcp)
+static uint16_t bound_port(int fd)
 {
 	struct sockaddr_storage address;
-	int len = sizeof address;
+	socklen_t len = sizeof address;
 
-	if (uv_tcp_getsockname(tcp, (struct sockaddr *)&address, &len) < 0)
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 		return 0;
 	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
 	                                           : ((struct sockaddr_in *)&address)->sin_port);
 }
 
-static int listen_on(struct tcp_listener *l, const struct sockaddr *address, unsigned v6_flags)
+/* Takes over a bound socket, also on failure. */
+static int listen_with(struct tcp_listener *l, int fd)
+{
+	struct tcp_door *door = &l->doors[l->n_doors];
+	int r = listen(fd, LISTEN_BACKLOG) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = uv_poll_init(loop_uv(l->loop), &door->poll, fd);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	door->fd = fd;
+	door->listener = l;
+	door->poll.data = door;
+	l->n_doors++;
+	l->handles++;
+	return uv_poll_start(&door->poll, UV_READABLE, on_connection);
+}
+
+static int bind_to(int fd, const struct sockaddr *address, bool v6_only)
+{
+	int on = 1, only = v6_only;
+	socklen_t len = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+	                                               : sizeof(struct sockaddr_in);
+
+	tcp_set_options(fd);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    (address->sa_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) ||
+	    bind(fd, address, len) < 0)
+		return -errno;
+	return 0;
+}
+
+static int listen_on(struct tcp_listener *l, const struct sockaddr *address, bool v6_only)
 {
 	union {
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 	} copy;
-	union tcp_handle *h = next_handle(l);
-	int r;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
+	if (fd < 0)
+		return -errno;
 	if (address->sa_family == AF_INET6) {
 		copy.v6 = *(const struct sockaddr_in6 *)address;
 		copy.v6.sin6_port = htons(l->port);
@@ -156,18 +301,15 @@ static int listen_on(struct tcp_listener *l, const struct sockaddr *address, uns
 		copy.v4 = *(const struct sockaddr_in *)address;
 		copy.v4.sin_port = htons(l->port);
 	}
-	uv_tcp_init(loop_uv(l->loop), &h->tcp); /* without a family it only fills the struct */
-	h->tcp.data = l;
-	r = uv_tcp_bind(&h->tcp, &copy.any, address->sa_family == AF_INET6 ? v6_flags : 0);
-	if (r == 0)
-		r = uv_listen(&h->stream, LISTEN_BACKLOG, on_connection);
+	r = bind_to(fd, &copy.any, v6_only);
 	if (r < 0) {
-		uv_close(&h->handle, on_handle_closed);
+		close(fd);
 		return r;
 	}
-	if (l->port == 0)
-		l->port = bound_port(&h->tcp);
-	return 0;
+	r = listen_with(l, fd);
+	if (r == 0 && l->port == 0)
+		l->port = bound_port(fd);
+	return r;
 }
 
 /* The host does not have this family or address: no reason to fail while another one of the name
@@ -197,10 +339,10 @@ static int listen_on_any(struct tcp_listener *l, const struct endpoint *endpoint
 {
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
-	int r = listen_on(l, (const struct sockaddr *)&v6, 0);
+	int r = listen_on(l, (const struct sockaddr *)&v6, false);
 
 	if (is_absent(r))
-		r = listen_on(l, (const struct sockaddr *)&v4, 0);
+		r = listen_on(l, (const struct sockaddr *)&v4, false);
 	return r < 0 ? listen_error(error, endpoint, r) : 0;
 }
 
@@ -209,43 +351,91 @@ static int listen_on_name(struct tcp_listener *l, const struct endpoint *endpoin
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	uv_getaddrinfo_t request;
-	unsigned listening = 0;
 	int absent = 0;
 	int r = uv_getaddrinfo(loop_uv(l->loop), &request, NULL, tcp_lookup_name(endpoint->host),
 	                       "0", &hints);
 
 	if (r < 0)
 		return error_set(error, r, "listen on %s: %s", endpoint->text, uv_strerror(r));
-	for (const struct addrinfo *a = request.addrinfo; a && listening < LISTEN_ADDRESSES;
+	for (const struct addrinfo *a = request.addrinfo; a && l->n_doors < LISTEN_ADDRESSES;
 	     a = a->ai_next) {
-		r = listen_on(l, a->ai_addr, UV_TCP_IPV6ONLY);
-		if (r == 0)
-			listening++;
-		else if (is_absent(r))
+		r = listen_on(l, a->ai_addr, true);
+		if (is_absent(r))
 			absent = r;
-		else
-			break;
-		if (l->n_handles == LISTEN_ADDRESSES)
+		else if (r < 0)
 			break;
 	}
 	uv_freeaddrinfo(request.addrinfo);
 	if (r < 0 && !is_absent(r))
 		return listen_error(error, endpoint, r);
-	return listening ? 0 : listen_error(error, endpoint, absent ? absent : -EADDRNOTAVAIL);
+	return l->n_doors ? 0 : listen_error(error, endpoint, absent ? absent : -EADDRNOTAVAIL);
+}
+
+/* Whether the path is a socket on which nobody listens, left behind by a process that was killed. */
+static bool is_stale(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool refused;
+
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
+	          errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+static int path_error(struct error *error, const struct endpoint *endpoint, int r)
+{
+	struct stat file;
+	const char *advice = "";
+
+	if (r == -EADDRINUSE && lstat(endpoint->host, &file) == 0 && !S_ISSOCK(file.st_mode))
+		advice = "; the file is no socket: remove it or choose another path";
+	else if (r == -EADDRINUSE)
+		advice = "; stop the process that listens there or choose another path";
+	else if (r == -EACCES)
+		advice = "; the folder must be writable for the user that runs weir";
+	else if (r == -ENOENT)
+		advice = "; make the folder of the socket";
+	else if (r == -ENAMETOOLONG)
+		advice = "; a socket's path has at most 107 bytes";
+	return error_set(error, r, "listen on %s: %s%s", endpoint->text, uv_strerror(r), advice);
+}
+
+static int bind_to_path(struct tcp_listener *l, int fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t len = strlen(l->endpoint.host);
+	struct stat file;
+	int r;
+
+	if (len >= sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, l->endpoint.host, len);
+	r = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+	if (r == -EADDRINUSE && is_stale(&address) && unlink(address.sun_path) == 0)
+		r = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+	if (r == 0 && lstat(address.sun_path, &file) == 0) {
+		l->device = file.st_dev;
+		l->inode = file.st_ino;
+	}
+	return r;
 }
 
 static int listen_on_path(struct tcp_listener *l, const struct endpoint *endpoint,
                           struct error *error)
 {
-	union tcp_handle *h = next_handle(l);
-	int r;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
-	uv_pipe_init(loop_uv(l->loop), &h->pipe, 0);
-	h->pipe.data = l;
-	r = uv_pipe_bind(&h->pipe, endpoint->host);
-	if (r == 0)
-		r = uv_listen(&h->stream, LISTEN_BACKLOG, on_connection);
-	return r < 0 ? listen_error(error, endpoint, r) : 0;
+	if (fd < 0)
+		return path_error(error, endpoint, -errno);
+	r = bind_to_path(l, fd);
+	if (r < 0)
+		close(fd);
+	else
+		r = listen_with(l, fd);
+	return r < 0 ? path_error(error, endpoint, r) : 0;
 }
 
 int tcp_listen(struct loop *loop, const struct endpoint *endpoint,
@@ -262,7 +452,13 @@ int tcp_listen(struct loop *loop, const struct endpoint *endpoint,
 	l->arg = arg;
 	l->endpoint = *endpoint;
 	l->port = endpoint->port;
-	if (endpoint->scheme == ENDPOINT_UNIX)
+	uv_timer_init(loop_uv(loop), &l->rest);
+	l->rest.data = l;
+	l->handles = 1;
+	l->reserve = reserve_open();
+	if (l->reserve < 0)
+		r = listen_error(error, endpoint, -errno);
+	else if (endpoint->scheme == ENDPOINT_UNIX)
 		r = listen_on_path(l, endpoint, error);
 	else if (endpoint->host[0] == '\0')
 		r = listen_on_any(l, endpoint, error);

@@ -661,7 +661,7 @@ static void leaves_a_handshake_that_does_not_go_on_to_its_owner(void **state)
 
 	begin(&s, state, "server");
 	start(&s);
-	client_start(&s, &c, "sleep 0.5 | openssl s_client -connect 127.0.0.1:$p -starttls smtp");
+	client_start(&s, &c, "timeout 0.3 openssl s_client -connect 127.0.0.1:$p -starttls smtp");
 	client_wait(&s, &c);
 	assert_int_equal(s.n_peers, 1);
 	assert_int_equal(s.open, 0);
