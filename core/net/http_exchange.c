@@ -14,7 +14,7 @@ struct http_exchange *http_exchange_new(struct http_connection *c,
 	x->stream = stream;
 	x->request = *request;
 	x->request.peer = stream_peer(c->stream);
-	x->since = http_patience_body_clock(c, loop_now_ns(c->server->loop));
+	http_patience_expect(x);
 	list_push(&c->exchanges, &x->link);
 	c->idle_since = 0;
 	return x;

@@ -137,8 +137,8 @@ void http_patience_arm(struct http_connection *c, uint64_t at);
 /* After anything has happened: notes what is now being waited for. */
 void http_patience_note(struct http_connection *c);
 void http_patience_on_timer(void *arg);
-/* The time that bodies had to come in: stands still while the window is withheld. */
-uint64_t http_patience_body_clock(const struct http_connection *c, uint64_t now);
+/* A request has begun. */
+void http_patience_expect(struct http_exchange *x);
 /* Adds to or takes from what is unfinished. */
 void http_patience_hold(struct http_connection *c, uint64_t bytes);
 void http_patience_release(struct http_connection *c, uint64_t bytes);

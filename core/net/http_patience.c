@@ -42,9 +42,23 @@ void http_patience_begin(struct http_connection *c)
 
 /* ---- bodies */
 
-uint64_t http_patience_body_clock(const struct http_connection *c, uint64_t now)
+/* The time that bodies had to come in: stands still while the window is withheld. */
+static uint64_t body_clock(const struct http_connection *c, uint64_t now)
 {
 	return (c->held_since ? c->held_since : now) - c->held;
+}
+
+void http_patience_expect(struct http_exchange *x)
+{
+	struct http_connection *c = x->connection;
+	const struct http_limits *limits = &c->server->config.limits;
+	uint64_t now = loop_now_ns(c->server->loop);
+
+	x->since = body_clock(c, now);
+	if (limits->body_rate)
+		http_patience_arm(c, now + limits->body_grace);
+	if (limits->read_time)
+		http_patience_arm(c, now + limits->read_time);
 }
 
 /* Less than half of the window may not be given back at once, so from there on it is our doing when
@@ -212,7 +226,7 @@ static bool look_at_request(const struct http_exchange *x, uint64_t now, uint64_
                             enum http_limit *ret)
 {
 	const struct http_limits *limits = &x->connection->server->config.limits;
-	uint64_t body_now = http_patience_body_clock(x->connection, now), next_body = UINT64_MAX;
+	uint64_t body_now = body_clock(x->connection, now), next_body = UINT64_MAX;
 	uint64_t body_time = limits->body_grace + 1;
 	bool broken = false;
 
