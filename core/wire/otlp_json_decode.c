@@ -10,13 +10,12 @@
  * the text, where its end is known. And it has no limit of depth: the frames are counted. */
 #include "core/wire/otlp_json_decode.h"
 
-#include "core/base/base64.h"
 #include "core/wire/json_values.h"
 #include "core/wire/otlp_fields.h"
 #include "core/wire/otlp_json_names.h"
+#include "core/wire/otlp_json_value.h"
 
 #include <errno.h>
-#include <math.h>
 #include <setjmp.h>
 #include <yajl/yajl_parse.h>
 
@@ -53,24 +52,6 @@ struct decoder {
 	size_t stack_used, stack_size;
 	int code;
 	struct error *error;
-};
-
-/* A value that is neither object nor list. */
-struct token {
-	enum { TOKEN_NULL, TOKEN_BOOL, TOKEN_NUMBER, TOKEN_STRING } kind;
-	bool truth, escaped;
-	struct slice text; /* of a string: between its quotes */
-};
-
-/* One element of any type. */
-union value {
-	protobuf_c_boolean truth;
-	uint32_t narrow;
-	uint64_t wide;
-	float single;
-	double number;
-	ProtobufCBinaryData bytes;
-	ProtobufCMessage *message;
 };
 
 /* ---- yajl's memory */
@@ -166,203 +147,23 @@ static bool too_deep(struct decoder *d)
 }
 
 /* Where a token begins. */
-static size_t token_at(const struct decoder *d, const struct token *t)
+static size_t token_at(const struct decoder *d, const struct json_token *t)
 {
 	switch (t->kind) {
-	case TOKEN_NULL:
+	case JSON_NULL:
 		return position(d) - 4;
-	case TOKEN_BOOL:
+	case JSON_BOOL:
 		return position(d) - (t->truth ? 4 : 5);
-	case TOKEN_STRING:
+	case JSON_STRING:
 		return (size_t)(t->text.data - d->text.data) - 1;
 	default:
 		return (size_t)(t->text.data - d->text.data);
 	}
 }
 
-static bool fault(struct decoder *d, const struct token *t, const char *reason)
+static bool fault(struct decoder *d, const struct json_token *t, const char *reason)
 {
 	return fault_at(d, d->finishing ? d->text.len : token_at(d, t), reason);
-}
-
-/* ---- values */
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool decode_hex(struct slice text, uint8_t *to)
-{
-	for (size_t i = 0; i < text.len; i += 2) {
-		int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		*to++ = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-static bool read_bytes(struct decoder *d, const char *name, const struct token *t,
-                       ProtobufCBinaryData *ret)
-{
-	enum otlp_bytes_form form = otlp_bytes_form(name);
-	struct slice text = t->text;
-	uint8_t *to;
-
-	if (t->kind != TOKEN_STRING)
-		return fault(d, t, "must be a string");
-	if (form == OTLP_FORM_STRING && !t->escaped) {
-		*ret = (ProtobufCBinaryData){.len = text.len, .data = (uint8_t *)text.data};
-		return true;
-	}
-	to = arena_alloc(d->arena, form == OTLP_FORM_HEX && !t->escaped ? text.len / 2 : text.len);
-	if (!to)
-		return no_memory(d);
-	if (t->escaped)
-		text = slice_of(to, json_string_read(text, to));
-	*ret = (ProtobufCBinaryData){.len = text.len, .data = to};
-	switch (form) {
-	case OTLP_FORM_STRING:
-		return true;
-	case OTLP_FORM_HEX:
-		ret->len = text.len / 2;
-		if (text.len % 2 || !decode_hex(text, to))
-			return fault(d, t, "must be in hex, two digits a byte");
-		return true;
-	default:
-		/* Into where it may be read from: the plain bytes are fewer. */
-		if (!base64_decode(text, to, text.len, &ret->len))
-			return fault(d, t, "must be in base64");
-		return true;
-	}
-}
-
-/* The token's text without escapes, which numbers in strings hardly have. */
-static bool plain_text(struct decoder *d, const struct token *t, struct slice *ret)
-{
-	uint8_t *to;
-
-	*ret = t->text;
-	if (!t->escaped)
-		return true;
-	to = arena_alloc(&d->scratch, t->text.len);
-	if (!to)
-		return no_memory(d);
-	*ret = slice_of(to, json_string_read(t->text, to));
-	return true;
-}
-
-static bool read_integer(struct decoder *d, const struct token *t, unsigned bits, bool is_signed,
-                         uint64_t *ret)
-{
-	struct json_number n;
-	struct slice text;
-
-	if (t->kind != TOKEN_NUMBER && t->kind != TOKEN_STRING)
-		return fault(d, t, "must be an integer");
-	if (!plain_text(d, t, &text))
-		return false;
-	if (!json_number_read(text, &n))
-		return fault(d, t, "must be an integer, or one in a string");
-	switch (json_number_integer(&n, bits, is_signed, ret)) {
-	case JSON_FITS:
-		return true;
-	case JSON_NOT_INTEGER:
-		return fault(d, t, "must be an integer");
-	default:
-		break;
-	}
-	if (bits == 64)
-		return fault(d, t,
-		             is_signed ? "does not fit in 64 bits with a sign"
-		                       : "does not fit in 64 bits without a sign");
-	return fault(d, t,
-	             is_signed ? "does not fit in 32 bits with a sign"
-	                       : "does not fit in 32 bits without a sign");
-}
-
-static bool read_named_double(struct slice text, double *ret)
-{
-	if (slice_equal(text, SLICE_LITERAL("NaN")))
-		*ret = (double)NAN;
-	else if (slice_equal(text, SLICE_LITERAL("Infinity")))
-		*ret = (double)INFINITY;
-	else if (slice_equal(text, SLICE_LITERAL("-Infinity")))
-		*ret = -(double)INFINITY;
-	else
-		return false;
-	return true;
-}
-
-static bool read_double(struct decoder *d, const struct token *t, double *ret)
-{
-	struct json_number n;
-	struct slice text;
-	char *room = NULL;
-
-	if (t->kind != TOKEN_NUMBER && t->kind != TOKEN_STRING)
-		return fault(d, t, "must be a number");
-	if (!plain_text(d, t, &text))
-		return false;
-	if (t->kind == TOKEN_STRING && read_named_double(text, ret))
-		return true;
-	if (!json_number_read(text, &n))
-		return fault(d, t, "must be a number, or one in a string");
-	if (text.len >= JSON_NUMBER_TEXT) {
-		room = arena_alloc(&d->scratch, text.len + 1);
-		if (!room)
-			return no_memory(d);
-	}
-	return json_number_double(&n, room, ret) || fault(d, t, "does not fit in a double");
-}
-
-static bool read_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                       const struct token *t, union value *ret)
-{
-	uint64_t integer;
-	double number;
-
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return fault(d, t, "must be an object");
-	case PROTOBUF_C_TYPE_BYTES:
-		return read_bytes(d, field->name, t, &ret->bytes);
-	case PROTOBUF_C_TYPE_BOOL:
-		if (t->kind != TOKEN_BOOL)
-			return fault(d, t, "must be true or false");
-		ret->truth = t->truth;
-		return true;
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return read_double(d, t, &ret->number);
-	case PROTOBUF_C_TYPE_FLOAT:
-		if (!read_double(d, t, &number))
-			return false;
-		ret->single = (float)number;
-		return true;
-	case PROTOBUF_C_TYPE_ENUM:
-		if (t->kind != TOKEN_NUMBER)
-			return fault(d, t, "an enum must be an integer, not its name");
-		break;
-	default:
-		break;
-	}
-	if (otlp_element_sizes[field->type] == 8)
-		return read_integer(d, t, 64,
-		                    field->type != PROTOBUF_C_TYPE_UINT64 &&
-		                            field->type != PROTOBUF_C_TYPE_FIXED64,
-		                    &ret->wide);
-	if (!read_integer(d, t, 32,
-	                  field->type != PROTOBUF_C_TYPE_UINT32 &&
-	                          field->type != PROTOBUF_C_TYPE_FIXED32,
-	                  &integer))
-		return false;
-	ret->narrow = (uint32_t)integer;
-	return true;
 }
 
 /* ---- where values go */
@@ -378,7 +179,7 @@ static void choose(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field)
 		*(uint32_t *)member_of(m, field->quantifier_offset) = field->id;
 }
 
-static bool stack_push(struct decoder *d, struct frame *list, const union value *value)
+static bool stack_push(struct decoder *d, struct frame *list, const union otlp_value *value)
 {
 	size_t size = otlp_element_sizes[list->field->type];
 
@@ -437,21 +238,31 @@ static bool is_unknown(const struct decoder *d)
 	return d->skipped || (d->n_frames && !d->frames[d->n_frames - 1].field);
 }
 
-static bool decode_token(struct decoder *d, const struct token *t)
+static bool read_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                       const struct json_token *t, union otlp_value *ret)
+{
+	const char *reason = otlp_json_value_read(field, t, d->arena, &d->scratch, ret);
+
+	if (reason == otlp_json_no_memory)
+		return no_memory(d);
+	return !reason || fault(d, t, reason);
+}
+
+static bool decode_token(struct decoder *d, const struct json_token *t)
 {
 	struct frame *f = top(d);
-	union value value;
+	union otlp_value value;
 
 	if (is_unknown(d))
 		return true;
 	if (!f)
 		return fault(d, t, "must be an object");
 	if (f->is_list) {
-		if (t->kind == TOKEN_NULL)
+		if (t->kind == JSON_NULL)
 			return fault(d, t, "null cannot be an element of a list");
 		return read_value(d, f->field, t, &value) && stack_push(d, f, &value);
 	}
-	if (t->kind == TOKEN_NULL)
+	if (t->kind == JSON_NULL)
 		return true;
 	if (f->field->label == PROTOBUF_C_LABEL_REPEATED)
 		return fault(d, t, "must be a list");
@@ -481,7 +292,7 @@ static int on_start_map(void *arg)
 {
 	struct decoder *d = arg;
 	struct frame *f = top(d);
-	union value value;
+	union otlp_value value;
 
 	if (is_unknown(d))
 		return skip(d);
@@ -637,7 +448,7 @@ static int on_key(void *arg, const unsigned char *s, size_t len)
 static int on_string(void *arg, const unsigned char *s, size_t len)
 {
 	struct decoder *d = arg;
-	struct token t = {.kind = TOKEN_STRING};
+	struct json_token t = {.kind = JSON_STRING};
 
 	if (is_unknown(d))
 		return true;
@@ -647,17 +458,18 @@ static int on_string(void *arg, const unsigned char *s, size_t len)
 
 static int on_number(void *arg, const char *s, size_t len)
 {
-	return decode_token(arg, &(struct token){.kind = TOKEN_NUMBER, .text = slice_of(s, len)});
+	return decode_token(arg,
+	                    &(struct json_token){.kind = JSON_NUMBER, .text = slice_of(s, len)});
 }
 
 static int on_boolean(void *arg, int truth)
 {
-	return decode_token(arg, &(struct token){.kind = TOKEN_BOOL, .truth = truth});
+	return decode_token(arg, &(struct json_token){.kind = JSON_BOOL, .truth = truth});
 }
 
 static int on_null(void *arg)
 {
-	return decode_token(arg, &(struct token){.kind = TOKEN_NULL});
+	return decode_token(arg, &(struct json_token){.kind = JSON_NULL});
 }
 
 /* ---- the whole */

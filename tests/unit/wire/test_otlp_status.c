@@ -210,7 +210,7 @@ static void no_answer_is_longer_than_4_mib(void **state)
 			assert_int_equal(rejected, INT64_MAX);
 			/* cut between two characters */
 			assert_int_equal(message.len % (kind == 1 ? 3 : 1), 0);
-			assert_memory_equal(message.data, long_text, message.len);
+			assert_int_equal(memcmp(message.data, long_text, message.len), 0);
 			buffer_clear(&out);
 			otlp_status_write(encoding,
 			                  &(struct otlp_status){.code = GRPC_UNAVAILABLE,
