@@ -1,7 +1,7 @@
 /* batch: joins small batches into larger ones, until there are send_batch_size items or timeout has
  * passed. With metadata_keys, only those whose requests had the same values of these.
  *
- * Happy path: consume -> the batcher of its metadata values, which joins and sends.
+ * Happy path: consume -> the partition of its metadata values, which joins and sends.
  * Fails: no memory, or UNFINISHED_LIMIT batches wait for their outcome (RETRY) · one combination of values
  * too many (PERMANENT) · shut down (CANCELED).
  *
@@ -62,37 +62,37 @@ static int batch_check(const void *config, struct error *error)
 
 static bool values_equal(const struct map_node *node, const void *key)
 {
-	const struct batcher *b = CONTAINER_OF(node, struct batcher, by_values);
+	const struct partition *b = CONTAINER_OF(node, struct partition, by_values);
 
 	return slice_equal(slice_of(b->values, b->n_values), *(const struct slice *)key);
 }
 
-/* A batcher for a combination of values that has not come before. */
-static int add_batcher(struct processor *p, struct slice values, uint64_t hash,
-                       struct batcher **ret, struct error *error)
+/* A partition for a combination of values that has not come before. */
+static int add_partition(struct processor *p, struct slice values, uint64_t hash,
+                         struct partition **ret, struct error *error)
 {
 	uint64_t limit = p->config->metadata_cardinality_limit;
-	struct batcher *b;
+	struct partition *b;
 
-	if (p->n_batchers >= (limit ? limit : CARDINALITY_LIMIT)) {
-		log_warn(
-			&p->component.log,
-			"too many batcher metadata-value combinations: refusing data with new ones "
-			"(metadata_cardinality_limit=%zu)",
-			p->n_batchers);
+	if (p->n_partitions >= (limit ? limit : CARDINALITY_LIMIT)) {
+		log_warn(&p->component.log,
+		         "too many batcher metadata-value combinations: refusing data with new "
+		         "ones "
+		         "(metadata_cardinality_limit=%zu)",
+		         p->n_partitions);
 		return error_set(error, -EOVERFLOW, "too many batcher metadata-value combinations");
 	}
-	b = batcher_new(p, values);
+	b = partition_new(p, values);
 	if (!b || !map_insert(&p->by_values, hash, &b->by_values)) {
-		batcher_free(b);
+		partition_free(b);
 		return error_no_memory(error);
 	}
 	*ret = b;
 	return 0;
 }
 
-static int find_batcher(struct processor *p, const struct batch *batch, struct batcher **ret,
-                        struct error *error)
+static int find_partition(struct processor *p, const struct batch *batch, struct partition **ret,
+                          struct error *error)
 {
 	const struct string_list *keys = &p->config->metadata_keys;
 	struct map_node *found;
@@ -110,8 +110,8 @@ static int find_batcher(struct processor *p, const struct batch *batch, struct b
 	hash = hash_bytes(values.data, values.len);
 	found = map_find(&p->by_values, hash, &values);
 	if (!found)
-		return add_batcher(p, values, hash, ret, error);
-	*ret = CONTAINER_OF(found, struct batcher, by_values);
+		return add_partition(p, values, hash, ret, error);
+	*ret = CONTAINER_OF(found, struct partition, by_values);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static void batch_consume(struct component *component, struct batch *batch, stru
 	struct processor *p = (struct processor *)component;
 	struct error error = ERROR_INIT;
 	struct outcome refusal = {.status = OUTCOME_RETRY};
-	struct batcher *b = NULL;
+	struct partition *b = NULL;
 
 	if (p->stopping) {
 		refusal = (struct outcome){.status = OUTCOME_CANCELED,
@@ -131,13 +131,14 @@ static void batch_consume(struct component *component, struct batch *batch, stru
 		refusal.message = "too many batches wait for their outcome";
 		goto refused;
 	}
-	if (find_batcher(p, batch, &b, &error) < 0 || batcher_add(b, &batch, done, &error) < 0) {
+	if (find_partition(p, batch, &b, &error) < 0 ||
+	    partition_add(b, &batch, done, &error) < 0) {
 		refusal.message = error.message;
 		if (error.kind == ERROR_PERMANENT)
 			refusal.status = OUTCOME_PERMANENT;
 		goto refused;
 	}
-	batcher_flush(b, false, TRIGGER_SIZE);
+	partition_flush(b, false, TRIGGER_SIZE);
 	return;
 
 refused:
@@ -160,11 +161,11 @@ static void on_given_up(void *arg)
 void processor_maybe_closed(struct processor *p)
 {
 	void (*closed)(void *arg) = p->closed;
-	const struct batcher *b;
+	const struct partition *b;
 
 	if (!closed || p->busy || !list_is_empty(&p->shipments))
 		return;
-	LIST_FOR_EACH(b, &p->batchers, member)
+	LIST_FOR_EACH(b, &p->partitions, member)
 		if (b->pending)
 			return;
 	p->closed = NULL;
@@ -177,15 +178,15 @@ static void batch_shutdown(struct component *component, uint64_t deadline_ns,
 {
 	struct processor *p = (struct processor *)component;
 	uint64_t now = loop_now_ns(component->host->loop);
-	struct batcher *b;
+	struct partition *b;
 
 	p->stopping = true;
 	p->closed = closed;
 	p->closed_arg = arg;
 	timer_start(p->deadline, deadline_ns > now ? deadline_ns - now : 0, 0);
 	p->busy++;
-	LIST_FOR_EACH(b, &p->batchers, member)
-		batcher_flush(b, true, TRIGGER_SHUTDOWN);
+	LIST_FOR_EACH(b, &p->partitions, member)
+		partition_flush(b, true, TRIGGER_SHUTDOWN);
 	p->busy--;
 	processor_maybe_closed(p);
 }
@@ -193,13 +194,13 @@ static void batch_shutdown(struct component *component, uint64_t deadline_ns,
 static void batch_destroy(struct component *component)
 {
 	struct processor *p = (struct processor *)component;
-	struct batcher *b, *following;
+	struct partition *b, *following;
 
 	if (!p)
 		return;
 	metrics_unregister(component->host->metrics, p->metrics);
-	LIST_FOR_EACH_SAFE(b, following, &p->batchers, member)
-		batcher_free(b);
+	LIST_FOR_EACH_SAFE(b, following, &p->partitions, member)
+		partition_free(b);
 	map_fini(&p->by_values);
 	buffer_fini(&p->values);
 	timer_free(p->deadline);
@@ -222,7 +223,7 @@ static void batch_collect(void *arg, struct metrics_sink *sink)
 	                  SIZE_BOUNDS, p->sizes, p->sizes_sum);
 	metrics_gauge(sink, "otelcol_processor_batch_metadata_cardinality",
 	              "Combinations of metadata values that data is kept apart by.", labels,
-	              (double)p->n_batchers);
+	              (double)p->n_partitions);
 }
 
 extern const struct component_type processor_batch_type;
@@ -236,11 +237,11 @@ static int batch_create(const struct create_args *args, struct component **ret, 
 	component_init(&p->component, &processor_batch_type, args);
 	p->config = args->config;
 	p->next = args->next[args->signal];
-	list_init(&p->batchers);
+	list_init(&p->partitions);
 	list_init(&p->shipments);
 	map_init(&p->by_values, values_equal);
 	if (!p->config->metadata_keys.count)
-		p->only = batcher_new(p, (struct slice){0});
+		p->only = partition_new(p, (struct slice){0});
 	p->deadline = timer_new(args->host->loop, on_given_up, p);
 	p->metrics = metrics_register(args->host->metrics, batch_collect, p);
 	if ((!p->only && !p->config->metadata_keys.count) || !p->deadline || !p->metrics) {

@@ -1,6 +1,6 @@
-/* batch_internal: what batch.c and batch_batcher.c share. For no one else.
+/* batch_internal: what batch.c and batch_partition.c share. For no one else.
  *
- * The processor has one batcher, or one for each combination of metadata values. A batcher joins what
+ * The processor has one partition, or one for each combination of metadata values. A partition joins what
  * comes; what it sends is a shipment, which belongs to the processor until its outcome is known. A
  * ticket is an incoming batch, whom its sender waits for. */
 #ifndef WEIR_PROCESSORS_BATCH_INTERNAL_H
@@ -28,14 +28,14 @@ struct processor {
 	struct component component;
 	const struct batch_config *config;
 	struct consumer next;
-	struct list batchers;
-	size_t n_batchers;
-	struct batcher *only;  /* without metadata_keys */
-	struct map by_values;  /* the batchers, with metadata_keys */
-	struct buffer values;  /* of the batch that has come: kept for its memory */
-	size_t unfinished;     /* tickets without an outcome */
-	struct list shipments; /* under way */
-	unsigned busy;         /* calls on the stack that use the processor: not closed before */
+	struct list partitions;
+	size_t n_partitions;
+	struct partition *only; /* without metadata_keys */
+	struct map by_values;   /* the partitions, with metadata_keys */
+	struct buffer values;   /* of the batch that has come: kept for its memory */
+	size_t unfinished;      /* tickets without an outcome */
+	struct list shipments;  /* under way */
+	unsigned busy;          /* calls on the stack that use the processor: not closed before */
 	bool stopping;
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -46,8 +46,8 @@ struct processor {
 	double sizes_sum;
 };
 
-struct batcher {
-	struct list member;        /* in processor.batchers */
+struct partition {
+	struct list member;        /* in processor.partitions */
 	struct map_node by_values; /* in processor.by_values */
 	struct processor *processor;
 	struct timer *timer;
@@ -59,16 +59,16 @@ struct batcher {
 	uint8_t values[]; /* batch_metadata_key() of what it joins */
 };
 
-/* A batcher of the processor for these values. NULL: no memory. */
-struct batcher *batcher_new(struct processor *p, struct slice values);
-void batcher_free(struct batcher *b);
+/* A partition of the processor for these values. NULL: no memory. */
+struct partition *partition_new(struct processor *p, struct slice values);
+void partition_free(struct partition *b);
 
 /* Takes *batch in, which becomes NULL; its sender is told by done. -ENOMEM: it is still the
  * caller's. */
-int batcher_add(struct batcher *b, struct batch **batch, struct done done, struct error *error);
+int partition_add(struct partition *b, struct batch **batch, struct done done, struct error *error);
 
 /* Sends all that is ready, or all there is. */
-void batcher_flush(struct batcher *b, bool all, enum trigger trigger);
+void partition_flush(struct partition *b, bool all, enum trigger trigger);
 
 /* Tells the senders of all that is under way that it was given up. Returns its items. */
 size_t shipments_give_up(struct processor *p);

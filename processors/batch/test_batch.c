@@ -282,7 +282,7 @@ static struct result *give_of(struct stage *s, int items, int first, const char 
 }
 
 static const char keyed[] = "{timeout: 1h, send_batch_size: 10, metadata_keys: [X-Tenant], "
-                            "metadata_cardinality_limit: 2}";
+			    "metadata_cardinality_limit: 2}";
 
 static void joins_only_what_has_the_same_metadata_values(void **state)
 {
@@ -340,7 +340,7 @@ static void refuses_one_combination_too_many_for_good(void **state)
 	assert_int_equal(taken->outcome.status, OUTCOME_OK);
 }
 
-static void shutdown_sends_what_every_batcher_holds(void **state)
+static void shutdown_sends_what_every_partition_holds(void **state)
 {
 	struct stage *s = *state;
 	struct result *a, *b;
@@ -407,7 +407,7 @@ int main(void)
 		TEST(joins_only_what_has_the_same_metadata_values),
 		TEST(no_metadata_is_a_combination_of_its_own),
 		TEST(refuses_one_combination_too_many_for_good),
-		TEST(shutdown_sends_what_every_batcher_holds),
+		TEST(shutdown_sends_what_every_partition_holds),
 		TEST(shutdown_sends_what_is_pending_and_waits_for_its_outcome),
 		TEST(shutdown_gives_up_at_its_deadline),
 	};

@@ -1,4 +1,4 @@
-/* Happy path: batcher_add -> pending grows -> size or timer -> batcher_flush -> a shipment -> its done ->
+/* Happy path: partition_add -> pending grows -> size or timer -> partition_flush -> a shipment -> its done ->
  * done of every batch that went into it. A batch that was cut over several shipments is done when the
  * last of them is, with the worst of their outcomes (see outcome_join()).
  * Fails: no memory (RETRY) · a batch that cannot be cut (the outcome of all that is pending) · given up at
@@ -10,7 +10,7 @@
 
 /* One incoming batch: whom to tell what became of it. */
 struct ticket {
-	struct list waiting; /* in batcher.tickets while some of its items are pending */
+	struct list waiting; /* in partition.tickets while some of its items are pending */
 	struct done done;
 	size_t pending_items;
 	size_t shares; /* shipments under way that carry items of it */
@@ -72,7 +72,7 @@ static void tickets_settle(struct processor *p, struct list *settled)
 }
 
 /* Every ticket that still has items pending gets its outcome, at once or with its last shipment. */
-static void tickets_fail(struct batcher *b, const struct outcome *o)
+static void tickets_fail(struct partition *b, const struct outcome *o)
 {
 	struct list settled = LIST_INIT(settled);
 	struct ticket *t;
@@ -132,7 +132,7 @@ static void on_shipment_done(void *arg, const struct outcome *outcome)
 /* ---- sending */
 
 /* The tickets whose items are the next `items` of pending, as a shipment. NULL: no memory. */
-static struct shipment *shipment_load(struct batcher *b, size_t items)
+static struct shipment *shipment_load(struct partition *b, size_t items)
 {
 	struct shipment *s = calloc(1, sizeof *s + b->n_tickets * sizeof *s->shares);
 	struct ticket *t;
@@ -168,7 +168,7 @@ static void count_size(struct processor *p, size_t items)
 }
 
 /* Sends pending, or as much of it as one batch may hold. */
-static void batcher_send(struct batcher *b, enum trigger trigger)
+static void partition_send(struct partition *b, enum trigger trigger)
 {
 	struct processor *p = b->processor;
 	size_t max = p->config->send_batch_max_size;
@@ -204,7 +204,7 @@ static void batcher_send(struct batcher *b, enum trigger trigger)
 }
 
 /* True when pending is large enough to go without waiting for the timer. */
-static bool batcher_is_ready(const struct batcher *b)
+static bool partition_is_ready(const struct partition *b)
 {
 	const struct batch_config *c = b->processor->config;
 
@@ -213,7 +213,7 @@ static bool batcher_is_ready(const struct batcher *b)
 
 /* A done that comes at once may bring the next batch: it only adds to pending, and this loop goes on, so
  * that the stack does not grow. */
-void batcher_flush(struct batcher *b, bool all, enum trigger trigger)
+void partition_flush(struct partition *b, bool all, enum trigger trigger)
 {
 	struct processor *p = b->processor;
 
@@ -221,8 +221,8 @@ void batcher_flush(struct batcher *b, bool all, enum trigger trigger)
 		return;
 	b->sending = true;
 	p->busy++;
-	while (all || p->stopping ? b->pending != NULL : batcher_is_ready(b))
-		batcher_send(b, batcher_is_ready(b) ? TRIGGER_SIZE : trigger);
+	while (all || p->stopping ? b->pending != NULL : partition_is_ready(b))
+		partition_send(b, partition_is_ready(b) ? TRIGGER_SIZE : trigger);
 	p->busy--;
 	b->sending = false;
 	if (!b->pending)
@@ -234,10 +234,10 @@ void batcher_flush(struct batcher *b, bool all, enum trigger trigger)
 
 static void on_timeout(void *arg)
 {
-	batcher_flush(arg, true, TRIGGER_TIMEOUT);
+	partition_flush(arg, true, TRIGGER_TIMEOUT);
 }
 
-static int pending_add(struct batcher *b, struct batch **batch, struct error *error)
+static int pending_add(struct partition *b, struct batch **batch, struct error *error)
 {
 	int r = batch_open(batch, DEPTH_WIRE, error); /* only so that nobody else holds it */
 
@@ -252,7 +252,7 @@ static int pending_add(struct batcher *b, struct batch **batch, struct error *er
 	return 0;
 }
 
-int batcher_add(struct batcher *b, struct batch **batch, struct done done, struct error *error)
+int partition_add(struct partition *b, struct batch **batch, struct done done, struct error *error)
 {
 	struct ticket *t = calloc(1, sizeof *t);
 	size_t items = (*batch)->items;
@@ -292,9 +292,9 @@ size_t shipments_give_up(struct processor *p)
 	return lost;
 }
 
-struct batcher *batcher_new(struct processor *p, struct slice values)
+struct partition *partition_new(struct processor *p, struct slice values)
 {
-	struct batcher *b = calloc(1, sizeof *b + values.len);
+	struct partition *b = calloc(1, sizeof *b + values.len);
 
 	if (!b)
 		return NULL;
@@ -308,17 +308,17 @@ struct batcher *batcher_new(struct processor *p, struct slice values)
 	b->n_values = values.len;
 	if (values.len)
 		memcpy(b->values, values.data, values.len);
-	list_push(&p->batchers, &b->member);
-	p->n_batchers++;
+	list_push(&p->partitions, &b->member);
+	p->n_partitions++;
 	return b;
 }
 
-void batcher_free(struct batcher *b)
+void partition_free(struct partition *b)
 {
 	if (!b)
 		return;
 	list_remove(&b->member);
-	b->processor->n_batchers--;
+	b->processor->n_partitions--;
 	timer_free(b->timer);
 	free(b);
 }
