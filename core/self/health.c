@@ -76,7 +76,7 @@ void health_report(struct health_part *part, enum component_status status,
 	if (status != part->status)
 		part->since_ns = clock_monotonic_ns();
 	part->status = status;
-	snprintf(part->message, sizeof part->message, "%s", error ? error->message : "");
+	snprintf(part->message, sizeof part->message, "%.255s", error ? error->message : "");
 }
 
 void health_run(struct health *h)
