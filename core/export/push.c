@@ -180,6 +180,11 @@ void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t dead
 		           pusher->running ? "out of memory" : "the exporter is not running");
 		return;
 	}
+	if (batch->items == 0) { /* an envelope with nothing in it is for nobody */
+		free(p);
+		done_ok(done);
+		return;
+	}
 	*p = (struct push){.pusher = pusher,
 	                   .items = batch->items,
 	                   .deadline_ns = deadline_ns,

@@ -265,6 +265,57 @@ static void counts_rejections_over_all_parts(void **state)
 	assert_int_equal(r->outcome.rejected_items, requests);
 }
 
+static void gives_up_an_answer_above_4_mib(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_TRACES, "huge:4194304", "");
+	r = give(f, SIGNAL_TRACES, 1);
+	assert_int_equal(r->outcome.status, OUTCOME_PERMANENT);
+	assert_non_null(strstr(r->message, "is larger than the limit of 4194304 bytes"));
+}
+
+static void makes_no_empty_requests(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_TRACES, "invalid", "");
+	r = give(f, SIGNAL_TRACES, 0);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+}
+
+static void has_several_requests_in_flight(void **state)
+{
+	struct fixture *f = *state;
+	struct result *results[8];
+	uint64_t begun = clock_monotonic_ns();
+
+	create(f, SIGNAL_TRACES, "slow:0.5", "");
+	for (int i = 0; i < 8; i++)
+		results[i] = stage_consume(&f->stage, stage_batch(&f->stage, SIGNAL_TRACES, 1, i));
+	for (int i = 0; i < 8; i++) {
+		stage_wait(&f->stage, &results[i]->told);
+		assert_int_equal(results[i]->outcome.status, OUTCOME_OK);
+	}
+	/* One after the other they would take 4 s. */
+	assert_true(clock_monotonic_ns() - begun < 3 * NS_PER_S);
+}
+
+static void waits_for_answers_when_it_is_shut_down(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_TRACES, "slow:0.5", "");
+	r = stage_consume(&f->stage, stage_batch(&f->stage, SIGNAL_TRACES, 1, 1));
+	stage_shutdown(&f->stage, clock_monotonic_ns() + 5 * NS_PER_S);
+	stage_wait(&f->stage, &f->stage.closed);
+	assert_true(r->told);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+}
+
 static void ends_attempts_at_the_deadline_of_a_shutdown(void **state)
 {
 	struct fixture *f = *state;
@@ -326,6 +377,10 @@ int main(void)
 		TEST(repeats_all_parts_when_one_has_to_be),
 		TEST(drops_what_is_too_large_by_itself),
 		TEST(counts_rejections_over_all_parts),
+		TEST(gives_up_an_answer_above_4_mib),
+		TEST(makes_no_empty_requests),
+		TEST(has_several_requests_in_flight),
+		TEST(waits_for_answers_when_it_is_shut_down),
 		TEST(ends_attempts_at_the_deadline_of_a_shutdown),
 		TEST(checks_its_configuration),
 	};

@@ -287,6 +287,16 @@ static void gives_up_an_answer_above_4_mib(void **state)
 	}
 }
 
+static void makes_no_empty_requests(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_TRACES, "status:400", "");
+	r = give(f, SIGNAL_TRACES, 0);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+}
+
 static void gives_up_an_attempt_at_its_timeout(void **state)
 {
 	struct fixture *f = *state;
@@ -550,6 +560,7 @@ int main(void)
 		TEST(believes_no_more_rejections_than_there_were_items),
 		TEST(takes_a_warning_as_a_success),
 		TEST(gives_up_an_answer_above_4_mib),
+		TEST(makes_no_empty_requests),
 		TEST(gives_up_an_attempt_at_its_timeout),
 		TEST(sends_a_batch_above_the_limit_in_parts),
 		TEST(repeats_all_parts_when_one_has_to_be),
