@@ -6,15 +6,19 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 enum {
 	/* A server that never stops sending header fields would fill the memory. */
 	HEADER_LIMIT = 64 * 1024,
 	WHERE_BYTES = 300,
+	SILENCE_S = 20,
 };
 #define CONNECT_TIMEOUT_NS (20 * NS_PER_S)
 
@@ -82,6 +86,20 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 /* ---- the handle */
 
+/* A server that has gone without a word: what it does not acknowledge, or being asked, for so long. */
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	int timeout_ms = SILENCE_S * 1000, on = 1, idle = SILENCE_S, interval = SILENCE_S / 4;
+
+	(void)arg, (void)purpose;
+	/* Unix sockets have none of these, which is no mistake. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+	return CURL_SOCKOPT_OK;
+}
+
 static bool set_fixed(struct http_client_exchange *x)
 {
 	const struct http_client_config *config = &x->client->config;
@@ -101,6 +119,7 @@ static bool set_fixed(struct http_client_exchange *x)
 	SET(CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name look-up that is given up */
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_SOCKOPTFUNCTION, on_socket_made);
 	SET(CURLOPT_READFUNCTION, on_read);
 	SET(CURLOPT_READDATA, x);
 	SET(CURLOPT_SEEKFUNCTION, on_seek);
