@@ -24,6 +24,7 @@ Behaviours (--behaviour, or the header x-behaviour of a request):
   echo                      200 with the request's body, as text/plain
 """
 import argparse
+import contextlib
 import email.utils
 import gzip
 import http.server
@@ -32,50 +33,17 @@ import os
 import random
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 import time
-import zlib
 
 from google.protobuf import json_format
 
+import codings
 import judge
 
 PATHS = {"/v1/traces": "trace", "/v1/metrics": "metrics", "/v1/logs": "logs"}
 IDS = {"traceId", "spanId", "parentSpanId"}
-
-
-def unpack(coding, body):
-    """The plain bytes, by somebody else's codec."""
-    if coding == "gzip":
-        return gzip.decompress(body)
-    if coding in ("deflate", "zlib"):
-        return zlib.decompress(body)
-    if coding in ("zstd", "lz4"):
-        return subprocess.run([coding, "-dc"], input=body, stdout=subprocess.PIPE, check=True).stdout
-    if coding == "snappy":
-        import snappy  # pylint: disable=import-outside-toplevel
-        return snappy.uncompress(body)
-    if coding == "x-snappy-framed":
-        return unpack_snappy_frames(body)
-    if coding:
-        raise ValueError(f"unknown coding {coding}")
-    return body
-
-
-def unpack_snappy_frames(body):
-    """By the description of the format; python-snappy's own reader does not work with Python 3.11."""
-    import snappy  # pylint: disable=import-outside-toplevel
-    assert body[:10] == b"\xff\x06\x00\x00sNaPpY", "no stream identifier"
-    plain, at = b"", 10
-    while at < len(body):
-        kind, size = body[at], int.from_bytes(body[at + 1:at + 4], "little")
-        chunk = body[at + 4:at + 4 + size]
-        assert kind in (0, 1) and len(chunk) == size, f"chunk {kind} of {size} bytes"
-        plain += snappy.uncompress(chunk[4:]) if kind == 0 else chunk[4:]  # after the checksum
-        at += 4 + size
-    return plain
 
 
 def from_otlp_json(value):
@@ -142,6 +110,7 @@ class JudgeHttp:
         self.behaviour = behaviour
         self.received = []
         self.calls = self.accepted = self.connections = 0
+        self.open = set()
         self.lock = threading.Lock()
         self.random = {}
         self.dump = open(dump, "a", encoding="utf-8") if dump else None
@@ -154,8 +123,15 @@ class JudgeHttp:
             def setup(self):
                 with outer.lock:
                     outer.connections += 1
+                    outer.open.add(self.request)
                 super().setup()
                 self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def finish(self):
+                with outer.lock:
+                    outer.open.discard(self.request)
+                with contextlib.suppress(OSError, ValueError):
+                    super().finish()
 
         self.server = Server((host, int(port)), Bound)
         if context:
@@ -168,6 +144,10 @@ class JudgeHttp:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        with self.lock:
+            for connection in self.open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def items(self, signal=None):
         with self.lock:
@@ -228,13 +208,14 @@ class JudgeHttp:
             self._accept(handler, body, what, rest)
 
     def _accept(self, handler, body, what, rest):
-        name = PATHS.get(handler.path.rsplit("?", 1)[0]) or PATHS.get("/" + "/".join(handler.path.split("/")[-2:]))
+        path = handler.path.split("?")[0]
+        name = PATHS.get("/" + "/".join(path.split("/")[-2:]))
         name = handler.headers.get("x-signal", name)
         if not name:
             self._refuse(handler, 404)
             return
         try:
-            plain = unpack(handler.headers.get("content-encoding"), body)
+            plain = codings.unpack(handler.headers.get("content-encoding"), body)
             kind = handler.headers.get("content-type")
             request = self.messages.request(name)()
             if kind == "application/json":

@@ -31,6 +31,7 @@ Prints one JSON line {"behaviour": port, ...} and serves until its standard inpu
   small_windows  takes the body a few bytes at a time, changing its windows and frame size on the way
   zstd           decompresses requests with the program zstd and keeps them in Connection.messages; answer_ok, or
                  INVALID_ARGUMENT when that fails
+  snappy         the same with framed snappy
 """
 import json
 import os
@@ -227,14 +228,23 @@ class Connection:
         else:
             self.refuse(stream, f"got {len(body)} bytes")
 
-    def zstd(self, stream):
+    def keep(self, stream, coding, plain):
         body = self.bodies.pop(stream)
-        plain = subprocess.run(["zstd", "-dc"], input=body[5:], stdout=subprocess.PIPE, check=False)
-        if body[0] != 1 or self.codings[stream] != "zstd" or plain.returncode != 0:
-            self.refuse(stream, f"flag {body[0]}, {self.codings[stream]}")
+        try:
+            assert body[0] == 1 and self.codings[stream] == coding, f"flag {body[0]}, {self.codings[stream]}"
+            Connection.messages.append(plain(body[5:]))
+        except Exception as why:  # pylint: disable=broad-except
+            self.refuse(stream, str(why))
             return
-        Connection.messages.append(plain.stdout)
         self.answer(stream)
+
+    def zstd(self, stream):
+        self.keep(stream, "zstd", lambda body: subprocess.run(["zstd", "-dc"], input=body, stdout=subprocess.PIPE,
+                                                              check=True).stdout)
+
+    def snappy(self, stream):
+        import codings  # pylint: disable=import-outside-toplevel
+        self.keep(stream, "snappy", codings.unpack_snappy_frames)
 
     def refuse(self, stream, why):
         self.h2.send_headers(stream, [*OK, ("grpc-status", "3"), ("grpc-message", why)], end_stream=True)
@@ -273,7 +283,7 @@ class Connection:
 WAYS = ["half_frame", "goaway", "goaway_always", "silent", "deaf", "http1", "page", "refuse_first", "reset",
         "no_status", "trailers_only", "cut_message", "bomb", "close", "answer_ok", "half_then_ok", "garbage",
         "deaf_first", "goaway_broken", "early_hints", "push", "endless_block", "settings_flood", "no_streams",
-        "small_windows", "zstd", "too_many_pings"]
+        "small_windows", "zstd", "snappy", "too_many_pings"]
 
 
 def serve(listener, way):

@@ -10,6 +10,7 @@ import threading
 import time
 
 import weirtest
+from account import Account, wait_for_account
 
 try:
     import judge
@@ -62,35 +63,6 @@ def start_script(stage, *command):
     return json.loads(child.stdout.readline())
 
 
-class Account:
-    """One reading of the exporter's books. Reading makes a connection, so there is always something to report."""
-
-    def __init__(self, weir):
-        figures = weir.metrics()
-
-        def total(name, **labels):
-            wanted = set(labels.items())
-            return sum(v for (n, series), v in figures.items() if n == name and wanted <= set(series))
-
-        self.received = total("weir_exporter_received_items")
-        self.sent = total("weir_exporter_sent_items")
-        self.queued = total("weir_exporter_queued_items")
-        self.refused = total("weir_exporter_refused_items")
-        self.dropped = total("weir_exporter_dropped_items")
-        self.retries = total("weir_exporter_retries")
-        self.rejected = total("weir_exporter_dropped_items", reason="partial_rejected")
-        self.permanent = total("weir_exporter_dropped_items", reason="permanent_error")
-        assert self.received == self.sent + self.dropped + self.refused + self.queued, vars(self)
-
-
-def wait_for_account(weir, condition, what, deadline=weirtest.PATIENCE):
-    def met():
-        account = Account(weir)
-        return account if condition(account) else None
-
-    return weirtest.wait_for(met, deadline, what)
-
-
 def nothing_lost(weir, server):
     """Ends weir; everything that it had taken in arrived."""
     before = Account(weir)
@@ -110,17 +82,53 @@ def test_delivers_with_and_without_gzip(stage):
         assert server.received[0]["metadata"]["user-agent"].startswith("weir/")
 
 
-def test_delivers_zstd(stage):
-    weirtest.need_programs("zstd")
+def delivers_compressed(stage, coding):
     listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=judge_raw.serve, args=(listener, "zstd"), daemon=True).start()
-    weir = start_weir(stage, listener.getsockname()[1], "zstd")
+    threading.Thread(target=judge_raw.serve, args=(listener, coding), daemon=True).start()
+    judge_raw.Connection.messages.clear()
+    weir = start_weir(stage, listener.getsockname()[1], coding)
     account = wait_for_account(weir, lambda a: a.sent > 50, "something was sent")
     assert account.retries == 0 and account.dropped == 0, vars(account)
     request = messages().request("metrics")
     arrived = sum(judge.count_items("metrics", request.FromString(m)) for m in judge_raw.Connection.messages)
     assert arrived >= account.sent, (arrived, vars(account))
     assert weir.stop() == 0
+
+
+def test_delivers_zstd(stage):
+    weirtest.need_programs("zstd")
+    delivers_compressed(stage, "zstd")
+
+
+def test_delivers_snappy(stage):
+    delivers_compressed(stage, "snappy")
+
+
+def test_shows_a_token_and_a_new_one_without_a_restart(stage):
+    weirtest.need_root()
+    server, path = start_judge(stage), stage.path("token")
+    weirtest.replace_file(path, "first-secret\n")
+    weir = stage.weir(f"""
+        extensions: {{bearertokenauth: {{filename: {path}}}}}
+        receivers: {{sockets: {{collection_interval: 200ms}}}}
+        exporters:
+          otlp:
+            endpoint: 127.0.0.1:{server.port}
+            tls: {{insecure: true}}
+            auth: {{authenticator: bearertokenauth}}
+            sending_queue: {{batch: {{flush_timeout: 50ms}}}}
+        service:
+          extensions: [bearertokenauth]
+          telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
+          pipelines: {{metrics: {{receivers: [sockets], exporters: [otlp]}}}}
+    """)
+    wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
+    weirtest.replace_file(path, "second-secret\n")
+    weirtest.wait_for(lambda: server.received[-1]["metadata"]["authorization"] == "Bearer second-secret",
+                      what="the new token is shown")
+    assert server.received[0]["metadata"]["authorization"] == "Bearer first-secret"
+    nothing_lost(weir, server)
+    assert "secret" not in weir.stderr()
 
 
 def test_loses_nothing_while_the_backend_is_away(stage):

@@ -84,6 +84,14 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
+def replace_file(path, text):
+    """Puts a new file in its place, for nobody else to read, as tools that renew secrets do."""
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
