@@ -8,11 +8,11 @@
  * to their bytes has been written: release_closed(). */
 #include "core/net/h2_server.h"
 
+#include "core/net/h2_memory.h"
 #include "core/net/h2_server_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
 	/* A stream's window: what a fast sender fills in the time of a long way there and back. */
@@ -332,6 +332,8 @@ static int receive_failed(struct h2_server *h, int code, struct error *error)
 {
 	if (code == NGHTTP2_ERR_FLOODED)
 		h2_server_strike_down(h, HTTP_LIMIT_SETTINGS);
+	else if (code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+		h2_server_strike_down(h, HTTP_LIMIT_CONTINUATIONS);
 	else if (code != NGHTTP2_ERR_NOMEM && proceed(h) == 0)
 		h2_server_strike(h, HTTP_LIMIT_PROTOCOL);
 	return failed(h, code, error);
@@ -394,12 +396,11 @@ static void set_callbacks(nghttp2_session_callbacks *c)
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(c, on_not_sent);
 }
 
-static void set_options(nghttp2_option *o, const struct http_limits *l)
+static void set_options(nghttp2_option *o)
 {
 	nghttp2_option_set_no_auto_window_update(o, 1);
-	/* Ours strikes first, on the clock that we are given. */
-	nghttp2_option_set_stream_reset_rate_limit(o, l->resets + l->frames,
-	                                           l->resets_rate + l->frames_rate);
+	/* h2_guard does it, by our limits and on the clock that we are given. */
+	nghttp2_option_set_stream_reset_rate_limit(o, UINT32_MAX, UINT32_MAX);
 	/* Responses are small: what a table would save is less than what it takes. */
 	nghttp2_option_set_max_deflate_dynamic_table_size(o, 0);
 }
@@ -413,8 +414,8 @@ static int make_session(struct h2_server *h)
 	if (r != 0)
 		return r;
 	set_callbacks(callbacks);
-	set_options(options, h->limits);
-	r = nghttp2_session_server_new2(&h->s.session, callbacks, h, options);
+	set_options(options);
+	r = nghttp2_session_server_new3(&h->s.session, callbacks, h, options, h2_memory_mem(h));
 	nghttp2_option_del(options);
 	nghttp2_session_callbacks_del(callbacks);
 	return r == 0 ? submit_settings(h) : r;
@@ -423,7 +424,7 @@ static int make_session(struct h2_server *h)
 int h2_server_new(const struct h2_server_events *events, void *arg,
                   const struct http_limits *limits, struct h2_server **ret, struct error *error)
 {
-	struct h2_server *h = calloc(1, sizeof *h);
+	struct h2_server *h = h2_memory_new(sizeof *h);
 
 	if (!h)
 		return error_no_memory(error);
@@ -453,9 +454,10 @@ void h2_server_free(struct h2_server *h)
 		h2_server_stream_free(s);
 	LIST_FOR_EACH_SAFE(s, following, &h->closed, link)
 		h2_server_stream_free(s);
-	nghttp2_session_del(h->s.session);
+	if (!h2_memory_has_failed(h))
+		nghttp2_session_del(h->s.session);
 	http_fields_fini(&h->head);
-	free(h);
+	h2_memory_free(h);
 }
 
 void h2_server_ping(struct h2_server *h)
