@@ -29,7 +29,7 @@ CONFIG = """
         tls: {{insecure: true}}
         compression: none
         retry_on_failure: {{enabled: false}}
-        sending_queue: {{wait_for_result: true, batch: null{queue}}}
+        sending_queue: {{wait_for_result: true, batch: {{enabled: false}}{queue}}}
     service:
       extensions: [{extension_names}]
       shutdown_timeout: 5s
