@@ -374,9 +374,14 @@ static int listen_on_name(struct tcp_listener *l, const struct endpoint *endpoin
 /* Whether the path is a socket on which nobody listens, left behind by a process that was killed. */
 static bool is_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat file;
 	bool refused;
+	int fd;
 
+	/* Any other file refuses connections as well. */
+	if (lstat(address->sun_path, &file) < 0 || !S_ISSOCK(file.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
 	refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
@@ -398,8 +403,6 @@ static int path_error(struct error *error, const struct endpoint *endpoint, int 
 		advice = "; the folder must be writable for the user that runs weir";
 	else if (r == -ENOENT)
 		advice = "; make the folder of the socket";
-	else if (r == -ENAMETOOLONG)
-		advice = "; a socket's path has at most 107 bytes";
 	return error_set(error, r, "listen on %s: %s%s", endpoint->text, uv_strerror(r), advice);
 }
 
