@@ -83,8 +83,8 @@ static unsigned zlib_len(size_t len)
 	return len < UINT32_MAX ? (unsigned)len : UINT32_MAX;
 }
 
-static int deflate_pieces(int window, int level, const struct slice *pieces, size_t n, struct buffer *out,
-                          struct error *error)
+static int deflate_pieces(int window, int level, const struct slice *pieces, size_t n,
+                          struct buffer *out, struct error *error)
 {
 	size_t before = out->len;
 	z_stream z = {0};
@@ -92,7 +92,8 @@ static int deflate_pieces(int window, int level, const struct slice *pieces, siz
 	size_t bound;
 	int r;
 
-	if (deflateInit2(&z, level ? level : GZIP_LEVEL, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, level ? level : GZIP_LEVEL, Z_DEFLATED, window, 8,
+	                 Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_no_memory(error);
 	bound = deflateBound(&z, total(pieces, n));
 	room = buffer_reserve(out, bound);

@@ -222,8 +222,7 @@ static void doubles_come_as_numbers_or_in_strings(void **state)
 	reads_value("{\"doubleValue\":1e-400}", "{\"doubleValue\":0}");
 	reads_value("{\"doubleValue\":-0.0}", "{\"doubleValue\":-0.0}");
 	reads_value("{\"doubleValue\":-0}", "{\"doubleValue\":-0.0}");
-	reads_value("{\"doubleValue\":9007199254740993}",
-	            "{\"doubleValue\":9007199254740992}");
+	reads_value("{\"doubleValue\":9007199254740993}", "{\"doubleValue\":9007199254740992}");
 	reads_value("{\"doubleValue\":\"NaN\"}", "{\"doubleValue\":\"NaN\"}");
 	reads_value("{\"doubleValue\":\"Infinity\"}", "{\"doubleValue\":\"Infinity\"}");
 	reads_value("{\"doubleValue\":\"-Infinity\"}", "{\"doubleValue\":\"-Infinity\"}");
