@@ -42,7 +42,7 @@ exporters:
     endpoint: 127.0.0.1:{sink}
     tls: {{insecure: true}}
     compression: none
-    sending_queue: {{sizer: bytes, queue_size: 8MiB, block_on_overflow: true, {queue}}}
+    sending_queue: {{sizer: bytes, queue_size: 8388608, block_on_overflow: true, {queue}}}
 service:
   telemetry: {{logs: {{level: warn}}, metrics: {{port: {metrics}}}}}
   pipelines:
