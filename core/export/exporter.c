@@ -32,7 +32,7 @@ struct exporter {
 	struct queue queue;
 	struct batcher batcher;
 	struct list sending;   /* an attempt is out */
-	struct list waiting;   /* for their due time */
+	struct list waiting;   /* for their due time, in its order */
 	struct list abandoned; /* counted as lost at the deadline; their attempt is still out */
 	size_t in_flight;      /* sending and waiting */
 	struct timer *timer;
@@ -140,8 +140,10 @@ static void on_entry(void *arg, struct entry *entry)
 	struct outcome outcome = entry->outcome;
 	struct done done = entry->done;
 
-	outcome.message = outcome.status == OUTCOME_OK ? NULL : a->message;
-
+	if (outcome.status != OUTCOME_OK)
+		outcome.rejected_items = 0; /* all of it comes again, or nothing went through */
+	if (outcome.status != OUTCOME_OK || outcome.rejected_items > 0)
+		outcome.message = a->message;
 	if (a->exporter->config->sending_queue.enabled)
 		queue_release(&a->exporter->queue, entry->size);
 	free(entry);
@@ -227,6 +229,16 @@ static void attempt(struct exporter *e, struct request *r)
 	e->send(e->self, r->batch, deadline, (struct done){on_attempt_done, r});
 }
 
+static void insert_waiting(struct exporter *e, struct request *r)
+{
+	struct list *before = e->waiting.prev;
+
+	while (before != &e->waiting &&
+	       CONTAINER_OF(before, struct request, link)->due_ns > r->due_ns)
+		before = before->prev;
+	list_insert_after(before, &r->link);
+}
+
 static void wait_for_retry(struct exporter *e, struct request *r, uint64_t now, uint64_t wait,
                            const char *message)
 {
@@ -239,7 +251,7 @@ static void wait_for_retry(struct exporter *e, struct request *r, uint64_t now, 
 	         (const char *)interval.data);
 	buffer_fini(&interval);
 	r->due_ns = now + wait;
-	list_push(&e->waiting, &r->link);
+	insert_waiting(e, r);
 	e->in_flight++;
 }
 
@@ -285,12 +297,9 @@ static void on_attempt_done(void *arg, const struct outcome *outcome)
 
 static struct request *due_retry(struct exporter *e, uint64_t now)
 {
-	struct request *r;
+	struct request *r = LIST_FIRST(&e->waiting, struct request, link);
 
-	LIST_FOR_EACH(r, &e->waiting, link)
-		if (e->stopping || r->due_ns <= now)
-			return r;
-	return NULL;
+	return r && (e->stopping || r->due_ns <= now) ? r : NULL;
 }
 
 static struct request *next_batched(struct exporter *e, uint64_t now)
@@ -437,11 +446,9 @@ static void earlier(uint64_t *due, uint64_t candidate)
 
 static void arm_timer(struct exporter *e)
 {
-	uint64_t due = 0, now = clock_monotonic_ns();
-	struct request *r;
+	const struct request *r = LIST_FIRST(&e->waiting, struct request, link);
+	uint64_t due = r ? r->due_ns : 0, now = clock_monotonic_ns();
 
-	LIST_FOR_EACH(r, &e->waiting, link)
-		earlier(&due, r->due_ns);
 	/* While all consumers are busy, the end of an attempt flushes what is due. */
 	if (e->in_flight < e->config->sending_queue.num_consumers)
 		earlier(&due, batcher_due(&e->batcher));

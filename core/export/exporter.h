@@ -2,7 +2,8 @@
  * attempt.
  *
  * consume() answers as soon as the queue has taken the batch (or, with wait_for_result, when the
- * backend has answered). num_consumers requests are in flight at most; a request waiting for its
+ * backend has answered). Items that the backend rejected out of a request of several batches are laid to
+ * its first senders, to none more than it sent: the backend says how many, not which. num_consumers requests are in flight at most; a request waiting for its
  * retry counts as in flight. Keys, defaults and texts are those of the Collector's exporterhelper
  * (reference: collector.md section 2.7). */
 #ifndef WEIR_EXPORT_EXPORTER_H

@@ -98,6 +98,7 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
 {
 	struct request *head = calloc(1, sizeof *head);
 	struct part *spare = calloc(1, sizeof *spare);
+	size_t n_groups = r->batch->n_groups;
 	int code;
 
 	if (!head || !spare)
@@ -113,7 +114,11 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
 	head->exporter = r->exporter;
 	split_parts(r, head->batch->items, head, spare);
 	head->size = batch_size(head->batch, sizer);
-	r->size = batch_size(r->batch, sizer);
+	/* Groups are as long as they were unless one was cut: not all that is left is measured again. */
+	if (head->batch->n_groups + r->batch->n_groups == n_groups)
+		r->size -= head->size;
+	else
+		r->size = batch_size(r->batch, sizer);
 	*ret = head;
 	return 0;
 }
