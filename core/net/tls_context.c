@@ -52,19 +52,15 @@ static int material_open(const struct material *m, BIO **ret, struct error *erro
 	return 0;
 }
 
-static bool is_text(const char *text)
-{
-	return text && *text;
-}
-
 static bool is_given(const struct material *m)
 {
-	return is_text(m->file) || is_text(m->pem);
+	return tls_is_text(m->file) || tls_is_text(m->pem);
 }
 
 static struct material material_of(const char *key, const char *file, const char *pem)
 {
-	return (struct material){is_text(file) ? file : NULL, is_text(pem) ? pem : NULL, key};
+	return (struct material){tls_is_text(file) ? file : NULL, tls_is_text(pem) ? pem : NULL,
+	                         key};
 }
 
 /* Calls use for every certificate of the material. Returns how many there were. */
@@ -175,7 +171,8 @@ bool tls_key_is_exposed(const struct tls_settings *s)
 {
 	struct stat file;
 
-	return is_text(s->key_file) && stat(s->key_file, &file) == 0 && (file.st_mode & S_IROTH);
+	return tls_is_text(s->key_file) && stat(s->key_file, &file) == 0 &&
+	       (file.st_mode & S_IROTH);
 }
 
 static int load_identity(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
@@ -188,41 +185,6 @@ static int load_identity(SSL_CTX *ctx, const struct tls_settings *s, struct erro
 		return 0;
 	r = each_certificate(&cert, present, ctx, error);
 	return r < 0 ? r : load_key(ctx, &key, error);
-}
-
-/* OpenSSL's number of a version; 0: there is no such one. */
-static int version_of(const char *text, int otherwise)
-{
-	if (!text || !*text)
-		return otherwise;
-	if (strcmp(text, "1.2") == 0)
-		return TLS1_2_VERSION;
-	return strcmp(text, "1.3") == 0 ? TLS1_3_VERSION : 0;
-}
-
-static int min_version_of(const struct tls_settings *s)
-{
-	return version_of(s->min_version, TLS1_2_VERSION);
-}
-
-static int max_version_of(const struct tls_settings *s)
-{
-	return version_of(s->max_version, TLS1_3_VERSION);
-}
-
-static int check_versions(const struct tls_settings *s, struct error *error)
-{
-	int min = min_version_of(s), max = max_version_of(s);
-
-	if (!min || !max)
-		return error_set(error, -EINVAL,
-		                 "tls: %s: unsupported TLS version: \"%s\"; use 1.2 or 1.3",
-		                 min ? "max_version" : "min_version",
-		                 min ? s->max_version : s->min_version);
-	if (min > max)
-		return error_set(error, -EINVAL, "tls: min_version %s is above max_version %s",
-		                 s->min_version, s->max_version);
-	return 0;
 }
 
 static void append_name(struct buffer *list, const char *name)
@@ -247,14 +209,6 @@ static int apply_list(SSL_CTX *ctx, struct buffer *list, int (*set)(SSL_CTX *ctx
 	return r;
 }
 
-/* Names are IANA's, as Go writes them. */
-static const char *suite_of(const char *name)
-{
-	const char *own = OPENSSL_cipher_name(name);
-
-	return own && strcmp(own, "(NONE)") != 0 ? own : NULL;
-}
-
 /* Those of TLS 1.3 (TLS_AES_..., TLS_CHACHA20_...) are a list of their own in OpenSSL. */
 static int set_cipher_suites(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
 {
@@ -263,7 +217,7 @@ static int set_cipher_suites(SSL_CTX *ctx, const struct tls_settings *s, struct 
 
 	for (size_t i = 0; i < s->n_cipher_suites; i++)
 		append_name(strstr(s->cipher_suites[i], "_WITH_") ? &old : &new,
-		            suite_of(s->cipher_suites[i]));
+		            tls_suite(s->cipher_suites[i]));
 	r = apply_list(ctx, &old, SSL_CTX_set_cipher_list, "cipher_suites", error);
 	if (r < 0) {
 		buffer_fini(&new);
@@ -277,91 +231,13 @@ static int set_groups(SSL_CTX *ctx, const char *list)
 	return (int)SSL_CTX_set1_groups_list(ctx, (char *)list);
 }
 
-/* OpenSSL's name of Go's. */
-static const char *curve_of(const char *name)
-{
-	static const char *const names[][2] = {{"X25519", "X25519"},
-	                                       {"P256", "P-256"},
-	                                       {"P384", "P-384"},
-	                                       {"P521", "P-521"}};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (strcmp(name, names[i][0]) == 0)
-			return names[i][1];
-	return NULL;
-}
-
 static int set_curves(SSL_CTX *ctx, const struct tls_settings *s, struct error *error)
 {
 	struct buffer list = BUFFER_INIT;
 
 	for (size_t i = 0; i < s->n_curves; i++)
-		append_name(&list, curve_of(s->curves[i]));
+		append_name(&list, tls_curve(s->curves[i]));
 	return apply_list(ctx, &list, set_groups, "curve_preferences", error);
-}
-
-static int check_names(const struct tls_settings *s, struct error *error)
-{
-	for (size_t i = 0; i < s->n_cipher_suites; i++)
-		if (!suite_of(s->cipher_suites[i]))
-			return error_set(error, -EINVAL,
-			                 "tls: cipher_suites: invalid TLS cipher suite: \"%s\"",
-			                 s->cipher_suites[i]);
-	for (size_t i = 0; i < s->n_curves; i++)
-		if (!curve_of(s->curves[i]))
-			return error_set(
-				error, -EINVAL,
-				"tls: curve_preferences: unknown curve \"%s\"; use X25519, "
-				"P256, P384 or P521",
-				s->curves[i]);
-	return 0;
-}
-
-static int check_once(const char *file, const char *pem, const char *what, const char *key,
-                      struct error *error)
-{
-	if (is_text(file) && is_text(pem))
-		return error_set(error, -EINVAL,
-		                 "tls: provide either a %s file or the PEM-encoded string, but not "
-		                 "both: %s_file, %s_pem",
-		                 what, key, key);
-	return 0;
-}
-
-static int check_pair(const struct tls_settings *s, bool required, struct error *error)
-{
-	bool cert = is_text(s->cert_file) || is_text(s->cert_pem);
-	bool key = is_text(s->key_file) || is_text(s->key_pem);
-
-	if (cert == key && (cert || !required))
-		return 0;
-	return error_set(error, -EINVAL,
-	                 "tls: TLS configuration must include both certificate and key: %s%s%s "
-	                 "missing",
-	                 cert ? "" : "cert_file", cert || key ? "" : " and ",
-	                 key ? "" : "key_file");
-}
-
-static int check(const struct tls_settings *s, bool server, struct error *error)
-{
-	int r;
-
-	if ((r = check_once(s->ca_file, s->ca_pem, "CA", "ca", error)) < 0 ||
-	    (r = check_once(s->cert_file, s->cert_pem, "certificate", "cert", error)) < 0 ||
-	    (r = check_once(s->key_file, s->key_pem, "key", "key", error)) < 0 ||
-	    (r = check_pair(s, server, error)) < 0 || (r = check_versions(s, error)) < 0)
-		return r;
-	return check_names(s, error);
-}
-
-int tls_settings_check(const struct tls_settings *settings, struct error *error)
-{
-	return check(settings, false, error);
-}
-
-int tls_server_settings_check(const struct tls_settings *settings, struct error *error)
-{
-	return check(settings, true, error);
 }
 
 /* The first protocol of ours that the client can speak as well. */
@@ -414,8 +290,8 @@ static int context_load(const struct tls_settings *s, bool server, SSL_CTX **ret
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_min_proto_version(ctx, min_version_of(s));
-	SSL_CTX_set_max_proto_version(ctx, max_version_of(s));
+	SSL_CTX_set_min_proto_version(ctx, tls_min_version(s));
+	SSL_CTX_set_max_proto_version(ctx, tls_max_version(s));
 	if (!server)
 		SSL_CTX_set_verify(ctx, s->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
 		                   NULL);
@@ -479,7 +355,7 @@ static void look_at(const char *path, struct tls_file_state *ret)
 	struct stat file;
 
 	memset(ret, 0, sizeof *ret);
-	if (!is_text(path) ||
+	if (!tls_is_text(path) ||
 	    stat(path, &file) < 0) /* through symlinks: they are how files change */
 		return;
 	ret->device = file.st_dev;
@@ -508,7 +384,8 @@ static int context_new(const struct tls_settings *settings, bool server, struct 
                        struct error *error)
 {
 	struct tls_context *c;
-	int r = check(settings, server, error);
+	int r = server ? tls_server_settings_check(settings, error)
+	               : tls_settings_check(settings, error);
 
 	if (r < 0)
 		return r;

@@ -1,4 +1,4 @@
-/* tls_internal: what tls.c, tls_context.c and tls_failure.c share. For no one else. */
+/* tls_internal: what the files of tls share. For no one else. */
 #ifndef WEIR_NET_TLS_INTERNAL_H
 #define WEIR_NET_TLS_INTERNAL_H
 
@@ -29,6 +29,16 @@ struct tls_context {
 	struct tls_file_state files[TLS_SERVER_FILES];
 	bool stale; /* the files are not what is in use: they could not be taken over */
 };
+
+/* An empty text, as an unset variable gives it, is none. */
+bool tls_is_text(const char *text);
+
+/* OpenSSL's numbers and names for those of the settings; 0 and NULL: there is no such one. Suites have
+ * IANA's names, curves Go's. */
+int tls_min_version(const struct tls_settings *s);
+int tls_max_version(const struct tls_settings *s);
+const char *tls_suite(const char *name);
+const char *tls_curve(const char *name);
 
 void tls_context_unref(struct tls_context *c);
 
