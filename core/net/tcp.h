@@ -16,7 +16,7 @@
 struct tcp;
 
 struct tcp_events {
-	void (*on_open)(void *arg); /* connected; for tcp_connect() only */
+	void (*on_open)(void *arg);                     /* connected; for tcp_connect() only */
 	void (*on_data)(void *arg, struct slice bytes); /* which are gone when it returns */
 	void (*on_drained)(void *arg); /* everything unsent has gone; may be NULL */
 	/* No connection was made, or it broke (error), or the peer has ended its side (error is
