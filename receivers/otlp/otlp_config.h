@@ -3,7 +3,6 @@
 #ifndef WEIR_RECEIVERS_OTLP_CONFIG_H
 #define WEIR_RECEIVERS_OTLP_CONFIG_H
 
-#include "config/option.h"
 #include "core/base/signal.h"
 #include "core/net/http_config.h"
 #include "core/net/tls_config.h"

@@ -25,6 +25,10 @@ static void refuse(struct entrance *e, struct grpc_server_call *c, enum grpc_sta
 {
 	struct grpc_reply reply = {.status = status, .text = text};
 
+	if (status == GRPC_UNAVAILABLE) {
+		reply.has_retry_info = true;
+		reply.retry_delay = intake_retry_delay(e->intake);
+	}
 	e->answered[status]++;
 	grpc_server_reply(c, &reply);
 }

@@ -67,6 +67,13 @@ static void respond(struct otlp_http *h, struct http_exchange *x, struct answer 
 	http_respond(x, &response);
 }
 
+/* Whole seconds, never too early and never 0. */
+static struct http_header retry_after(uint64_t delay_ns, char text[24])
+{
+	snprintf(text, 24, "%" PRIu64, delay_ns ? (delay_ns - 1) / NS_PER_S + 1 : 1);
+	return header("retry-after", text);
+}
+
 /* Before there is a request. */
 static void refuse(struct otlp_http *h, struct http_exchange *x, struct answer answer,
                    enum grpc_status code, const char *text)
@@ -75,6 +82,19 @@ static void refuse(struct otlp_http *h, struct http_exchange *x, struct answer a
 
 	otlp_status_write(answer.encoding, &status, &answer.body);
 	respond(h, x, &answer);
+}
+
+static void refuse_for_now(struct otlp_http *h, struct http_exchange *x,
+                           enum otlp_encoding encoding, const char *text)
+{
+	uint64_t delay_ns = intake_retry_delay(h->entrance.intake);
+	char seconds[24];
+
+	refuse(h, x,
+	       (struct answer){.status = 503,
+	                       .encoding = encoding,
+	                       .extra = retry_after(delay_ns, seconds)},
+	       GRPC_UNAVAILABLE, text);
 }
 
 static int http_status(enum grpc_status s)
@@ -107,11 +127,8 @@ static void answer_request(struct intake_request *r, const struct verdict *v)
 		otlp_response_write(r->encoding, r->signal, v->rejected_items, v->message, &a.body);
 	else
 		otlp_status_write(r->encoding, &status, &a.body);
-	if (v->retry) { /* whole seconds, never too early and never 0 */
-		snprintf(seconds, sizeof seconds, "%" PRIu64,
-		         v->retry_delay ? (v->retry_delay - 1) / NS_PER_S + 1 : 1);
-		a.extra = header("retry-after", seconds);
-	}
+	if (v->retry)
+		a.extra = retry_after(v->retry_delay, seconds);
 	respond(h, r->exchange, &a);
 }
 
@@ -243,9 +260,7 @@ static bool let_in(struct otlp_http *h, struct http_exchange *x, enum otlp_encod
 	if (intake_authenticate(e, http_exchange_request(x), ret_identity, &error) == 0)
 		return true;
 	if (error.kind == ERROR_RETRYABLE) {
-		answer.status = 503;
-		answer.extra = header("retry-after", "1");
-		refuse(h, x, answer, GRPC_UNAVAILABLE, error.message);
+		refuse_for_now(h, x, encoding, error.message);
 		return false;
 	}
 	challenge = a->challenge ? a->challenge(e->authenticator) : NULL;
@@ -278,11 +293,7 @@ static void on_request(void *arg, struct http_exchange *x)
 	}
 	r = intake_request_new(&h->entrance, x, signal, identity);
 	if (!r) {
-		refuse(h, x,
-		       (struct answer){.status = 503,
-		                       .encoding = encoding,
-		                       .extra = header("retry-after", "1")},
-		       GRPC_UNAVAILABLE, "no memory to take this request now");
+		refuse_for_now(h, x, encoding, "no memory to take this request now");
 		return;
 	}
 	r->encoding = encoding;

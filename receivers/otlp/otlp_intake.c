@@ -11,6 +11,11 @@
 
 enum {
 	ROOM_FIRST = 4096, /* for a body whose length is not told */
+	/* What a request takes beside its head and its body: its stream and its exchange. Streams that
+	 * are opened and then left alone would cost nothing otherwise. */
+	REQUEST_BYTES = 2 * 1024,
+	/* A claim that was never written to has this much of it in memory all the same. */
+	CLAIM_BYTES = 4096,
 	/* As many refusals without a success between them ask for the longest delay. */
 	REFUSALS_FULL = 256,
 };
@@ -141,22 +146,41 @@ int intake_authenticate(const struct entrance *e, const struct http_request *hea
 
 /* ---- requests */
 
+static size_t head_bytes(const struct http_request *head)
+{
+	size_t bytes = head->path.len + head->query.len;
+
+	for (size_t i = 0; i < head->n_headers; i++)
+		bytes += head->headers[i].name.len + head->headers[i].value.len +
+		         sizeof *head->headers;
+	return bytes;
+}
+
 struct intake_request *intake_request_new(struct entrance *e, void *exchange, enum signal signal,
                                           char *identity)
 {
 	struct intake_request *r = calloc(1, sizeof *r);
+	size_t charged;
 
-	if (!r) {
-		free(identity);
-		return NULL;
-	}
-	*r = (struct intake_request){.intake = e->intake,
-	                             .entrance = e,
+	if (!r)
+		goto fail;
+	*r = (struct intake_request){.entrance = e,
 	                             .exchange = exchange,
 	                             .signal = signal,
 	                             .identity = identity};
+	charged = REQUEST_BYTES + head_bytes(e->head(r));
+	if (!budget_take(intake_host(e->intake)->budget, charged))
+		goto fail;
+	r->budget = intake_host(e->intake)->budget;
+	r->charged = charged;
+	r->intake = e->intake;
 	list_push(&e->intake->requests, &r->link);
 	return r;
+
+fail:
+	free(identity);
+	free(r);
+	return NULL;
 }
 
 void intake_request_free(struct intake_request *r)
@@ -164,6 +188,7 @@ void intake_request_free(struct intake_request *r)
 	if (!r)
 		return;
 	list_remove(&r->link);
+	budget_return(r->budget, r->charged);
 	rcbuf_unref(r->body);
 	free(r->identity);
 	free(r);
@@ -181,7 +206,7 @@ void intake_request_refuse(struct intake_request *r, enum grpc_status status, co
 }
 
 /* Clients that are all told the same would come back at once. */
-static uint64_t delay_by_pressure(struct intake *i)
+uint64_t intake_retry_delay(struct intake *i)
 {
 	uint64_t delay = DELAY_MIN_NS +
 	                 (DELAY_MAX_NS - DELAY_MIN_NS) / REFUSALS_FULL * (uint64_t)i->refusals;
@@ -193,7 +218,7 @@ static uint64_t delay_by_pressure(struct intake *i)
 
 static void refuse_for_now(struct intake_request *r, const char *message, uint64_t delay_ns)
 {
-	uint64_t own = delay_by_pressure(r->intake);
+	uint64_t own = intake_retry_delay(r->intake);
 
 	answer(r, &(struct verdict){.status = GRPC_UNAVAILABLE,
 	                            .message = message,
@@ -229,7 +254,10 @@ bool intake_request_expect(struct intake_request *r, bool has_length, uint64_t l
 	if (has_length && length > r->entrance->max_size)
 		return too_large(r, length);
 	r->body = has_length ? rcbuf_claim(length, budget) : rcbuf_new(ROOM_FIRST, budget);
-	return r->body || no_room(r);
+	if (!r->body ||
+	    (has_length && !rcbuf_charge(r->body, length < CLAIM_BYTES ? length : CLAIM_BYTES)))
+		return no_room(r);
+	return true;
 }
 
 /* Only a body without a length can need more room than it was given. */

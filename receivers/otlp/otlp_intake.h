@@ -65,6 +65,8 @@ struct intake_request {
 	enum otlp_encoding encoding;
 	enum coding coding;
 	char *identity;
+	struct budget *budget;
+	size_t charged;              /* for itself */
 	struct rcbuf *body;          /* as it comes */
 	size_t received;             /* bytes of it */
 	struct unpacking *unpacking; /* under way: inflating, decoding */
@@ -85,6 +87,10 @@ void intake_wait(struct intake *i, void (*idle)(void *arg), void *arg);
 struct unpacker *intake_unpacker(struct intake *i);
 const struct host *intake_host(const struct intake *i);
 
+/* For who is refused now (ns): longer the more refusals there were since the last success. Counts this
+ * one. */
+uint64_t intake_retry_delay(struct intake *i);
+
 bool intake_takes(const struct intake *i, enum signal signal);
 
 /* Who sends: 0 with *ret_identity (owned by the caller, or NULL), or a negative errno; -ENOMEM is
@@ -92,7 +98,7 @@ bool intake_takes(const struct intake *i, enum signal signal);
 int intake_authenticate(const struct entrance *e, const struct http_request *head,
                         char **ret_identity, struct error *error);
 
-/* Takes identity, also when it fails (NULL: no memory). */
+/* exchange is there. Takes identity, also when it fails (NULL: no memory, or the budget refuses). */
 struct intake_request *intake_request_new(struct entrance *e, void *exchange, enum signal signal,
                                           char *identity);
 
