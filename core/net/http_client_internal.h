@@ -9,6 +9,9 @@
 
 #include <curl/curl.h>
 
+/* A server that never stops sending header fields would fill the memory. */
+enum { HTTP_CLIENT_HEADER_LIMIT = 64 * 1024 };
+
 struct http_client {
 	struct loop *loop;
 	struct http_client_config config;
@@ -63,12 +66,14 @@ void http_client_exchange_free(struct http_client_exchange *x); /* takes NULL; n
 int http_client_exchange_prepare(struct http_client_exchange *x,
                                  const struct http_client_request *request, struct error *error);
 
+/* Forgets the request. */
+void http_client_exchange_clear(struct http_client_exchange *x);
+
+/* ---- http_client_answer.c */
+
 /* It is over, and out of the multi handle: tells its owner. */
 void http_client_exchange_tell(struct http_client_exchange *x, enum http_client_result result,
                                CURLcode code);
-
-/* Forgets the request. */
-void http_client_exchange_clear(struct http_client_exchange *x);
 
 /* ---- http_client_tls.c */
 

@@ -361,6 +361,34 @@ def test_speaks_http_2_over_tls(stage):
         assert lines and all(line.startswith(protocol) for line in lines), lines
 
 
+def test_loses_nothing_when_http_2_connections_are_ended(stage):
+    weirtest.need_programs("nginx")
+    folder, server, port = make_certificates(stage), start_judge(stage), weirtest.free_port()
+    start_nginx(stage, f"""server {{
+        listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
+        keepalive_requests 3;
+        location / {{ proxy_pass http://127.0.0.1:{server.port}; }}
+    }}""")
+    weir = start_weir(stage, f"https://localhost:{port}", f"tls: {{ca_file: {folder}/ca.pem}}", interval="100ms")
+    wait_for_account(weir, lambda a: server.accepted > 20, "some connections have been used up")
+    nothing_lost(weir, server)
+
+
+def test_a_request_that_is_too_large_for_the_backend_is_final(stage):
+    weirtest.need_programs("nginx")
+    folder, port = make_certificates(stage), weirtest.free_port()
+    start_nginx(stage, f"""server {{
+        listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
+        client_max_body_size 1k; location / {{ return 200; }}
+    }}""")
+    for http2 in "true", "false":
+        weir = start_weir(stage, f"https://localhost:{port}", f"""force_attempt_http2: {http2}
+        tls: {{ca_file: {folder}/ca.pem}}""", compression="none")
+        wait_for_account(weir, lambda a: a.permanent > 0, "items were refused")
+        assert "answered HTTP status 413" in weir.stderr()
+        assert weir.stop() == 0
+
+
 def test_names_what_is_wrong_with_a_certificate_and_goes_on_when_it_is_right(stage):
     folder, port = make_certificates(stage), weirtest.free_port()
     bad = start_judge(stage, port=port, context=judge_http.server_context(f"{folder}/expired.pem", f"{folder}/expired.key"))
