@@ -45,7 +45,7 @@ static const struct option http_auth_options[] = {
                                 "bearertokenauth or basicauth."),
 	OPTION_STRING_LIST(struct otlp_auth_config, request_params,
                            .doc = "Query parameters that the authenticator may read beside the "
-                                  "headers."),
+                                  "headers, as they are written (nothing is percent-decoded)."),
 	OPTION_END,
 };
 

@@ -249,11 +249,12 @@ static bool no_room(struct intake_request *r)
 
 bool intake_request_expect(struct intake_request *r, bool has_length, uint64_t length)
 {
-	struct budget *budget = intake_host(r->intake)->budget;
+	size_t max = r->entrance->max_size;
 
-	if (has_length && length > r->entrance->max_size)
+	if (has_length && length > max)
 		return too_large(r, length);
-	r->body = has_length ? rcbuf_claim(length, budget) : rcbuf_new(ROOM_FIRST, budget);
+	r->body = has_length ? rcbuf_claim(length, r->budget)
+	                     : rcbuf_new(max < ROOM_FIRST ? max : ROOM_FIRST, r->budget);
 	if (!r->body ||
 	    (has_length && !rcbuf_charge(r->body, length < CLAIM_BYTES ? length : CLAIM_BYTES)))
 		return no_room(r);

@@ -361,6 +361,20 @@ static void refuses_a_body_without_a_length_at_the_limit(void **state)
 	fake_exchange_fini(&x);
 }
 
+static void a_limit_may_be_smaller_than_the_first_room(void **state)
+{
+	struct fixture *f = *state;
+	struct http_exchange x;
+
+	open_with(f, "{max_request_body_size: 3}");
+	begin_request(f, &x, "/v1/traces", "application/json");
+	head(f, &x);
+	body(f, &x, SLICE_LITERAL("{}"));
+	body(f, &x, SLICE_LITERAL("  "));
+	assert_said(&x, 413, "the limit is 3");
+	fake_exchange_fini(&x);
+}
+
 static void what_is_announced_costs_nothing_until_it_comes(void **state)
 {
 	struct fixture *f = *state;
@@ -822,6 +836,7 @@ int main(void)
 		TEST(refuses_what_it_cannot_take),
 		TEST(refuses_by_length_before_a_byte_is_read),
 		TEST(refuses_a_body_without_a_length_at_the_limit),
+		TEST(a_limit_may_be_smaller_than_the_first_room),
 		TEST(what_is_announced_costs_nothing_until_it_comes),
 		TEST(a_head_is_charged_as_long_as_its_request_lives),
 		TEST(says_come_again_when_there_is_no_memory),
