@@ -29,13 +29,15 @@ struct h2_server_events {
 	void (*on_limit)(void *arg, enum http_limit l);
 };
 
-/* -ENOMEM. The settings go out with the first h2_server_send(). */
+/* -ENOMEM. The settings go out with the first h2_server_send(). The limits stay the caller's and outlive
+ * it. */
 int h2_server_new(const struct h2_server_events *events, void *arg,
                   const struct http_limits *limits, struct h2_server **ret, struct error *error);
 void h2_server_free(struct h2_server *h); /* no callbacks; takes NULL */
 
 /* Takes in bytes and sends what follows from them. Fails for good: -EPROTO, -ENOMEM, -EPIPE (write). A
- * GOAWAY has then been written if the connection could still take one. */
+ * GOAWAY has then been written if the connection could still take one; no event follows, not even
+ * on_closed of what was open. */
 int h2_server_receive(struct h2_server *h, struct slice bytes, uint64_t now_ns,
                       struct error *error);
 
@@ -47,7 +49,8 @@ void h2_server_stream_set_data(struct h2_server_stream *s, void *data);
 void *h2_server_stream_data(const struct h2_server_stream *s);
 
 /* Answers; body becomes the session's (also on failure). What the request still brings is not wanted:
- * when it has not ended, the stream is reset with NO_ERROR after the response. -ENOMEM. */
+ * when it has not ended, the stream is reset with NO_ERROR after the response. To a stream that is
+ * answered or reset already it does nothing. -ENOMEM, -E2BIG (more than 62 fields). */
 int h2_server_respond(struct h2_server_stream *s, const struct http_response *response,
                       struct error *error);
 

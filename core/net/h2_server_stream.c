@@ -12,8 +12,7 @@ enum { MAX_RESPONSE_FIELDS = 64, FIELD_OVERHEAD = 32 };
 
 static void begin_request(struct h2_server *h, int32_t id)
 {
-	/* What was sent last still counts as open here, though the peer may have it already. */
-	if (h->n_streams < h->limits->streams + (h->s.unsettled ? 1 : 0))
+	if (h->n_streams < h->limits->streams)
 		return;
 	h->head_fault = HEAD_REFUSED;
 	h2_server_note(h, nghttp2_submit_rst_stream(h->s.session, NGHTTP2_FLAG_NONE, id,

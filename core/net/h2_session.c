@@ -109,7 +109,6 @@ int h2_session_send(struct h2_session *h, bool at_all_costs)
 			break;
 	}
 	flush(h);
-	h->unsettled = n > 0;
 	h->inside = false;
 	h->gathering = NULL;
 	if (h->write_failed)

@@ -21,7 +21,6 @@ struct h2_session {
 	struct h2_gathering *gathering; /* while something is sent */
 	bool inside;                    /* nghttp2 is running: it may not be entered again */
 	bool paused, write_failed;
-	bool unsettled;   /* nghttp2 has not yet drawn the conclusions from what was sent last */
 	char reason[112]; /* what nghttp2 said last about the peer's mistakes */
 };
 

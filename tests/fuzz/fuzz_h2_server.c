@@ -149,7 +149,7 @@ static void on_request(void *arg, struct h2_server_stream *s, const struct http_
 	o->open = x;
 	o->seen++;
 	h2_server_stream_set_data(s, x);
-	check(h2_server_streams(o->server) <= MOST_STREAMS + 1);
+	check(h2_server_streams(o->server) <= MOST_STREAMS);
 	if (x->plan == AT_THE_HEAD)
 		respond(o, x);
 	else if (x->plan == RESET)

@@ -13,7 +13,7 @@
 #include "core/base/clock.h"
 #include "core/net/h2_server.h"
 
-enum { MOST_REQUESTS = 400 };
+enum { MOST_REQUESTS = 1000 };
 
 enum when { NEVER, AT_THE_HEAD, AT_THE_END };
 
@@ -32,6 +32,7 @@ struct fixture {
 	struct h2_server *server;
 	struct buffer out;  /* what the server has written */
 	bool blocked;       /* the transport holds bytes and takes no more */
+	bool buffers;       /* it is blocked as soon as something has been written */
 	bool broken;        /* it fails */
 	bool keeps_account; /* of unfinished bytes, as the owner of a connection does */
 	uint64_t unfinished;
@@ -58,6 +59,7 @@ static inline bool on_write(void *arg, const struct slice *pieces, size_t n)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		buffer_append_slice(&f->out, pieces[i]);
+	f->blocked |= f->buffers;
 	return true;
 }
 

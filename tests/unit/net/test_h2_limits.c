@@ -192,6 +192,42 @@ static void counts_a_stream_as_gone_when_its_answer_is_out(void **state)
 	buffer_fini(&b);
 }
 
+/* The transport has room for some answers of many: their streams do not count any more. */
+static void counts_what_is_out_and_no_more(void **state)
+{
+	struct fixture f;
+	struct buffer b = BUFFER_INIT;
+	uint32_t id = 1;
+	unsigned answers;
+
+	(void)state;
+	fixture_init(&f);
+	f.limits.streams = 390;
+	f.response.trailers = &(struct http_header){.name = SLICE_LITERAL("a-long-name-of-a-field"),
+	                                            .value = SLICE_LITERAL("and-its-value")};
+	f.response.n_trailers = 1;
+	fixture_open_with(&f);
+	put_preface(&b);
+	assert_int_equal(send_all(&f, &b), 0);
+	f.respond = AT_THE_END;
+	f.buffers = true;
+	for (; id < 2 * f.limits.streams; id += 2)
+		put_text(&b, HEADERS, END_HEADERS | END_STREAM, id, POST);
+	assert_int_equal(send_all(&f, &b), 0);
+	answers = count_frames(&f, HEADERS);
+	assert_true(answers > 10 && answers < f.limits.streams);
+	f.respond = NEVER;
+	for (unsigned i = 0; i < answers; i++, id += 2)
+		put_text(&b, HEADERS, END_HEADERS | END_STREAM, id, POST);
+	assert_int_equal(send_all(&f, &b), 0);
+	assert_int_equal(strikes(&f), 0);
+	put_text(&b, HEADERS, END_HEADERS | END_STREAM, id, POST);
+	assert_int_equal(send_all(&f, &b), 0);
+	assert_int_equal(f.struck[HTTP_LIMIT_STREAMS], 1);
+	fixture_close(&f);
+	buffer_fini(&b);
+}
+
 static void ends_a_header_block_without_end(void **state)
 {
 	struct fixture f;
@@ -542,6 +578,7 @@ int main(void)
 		cmocka_unit_test(refuses_streams_beyond_the_announced_number),
 		cmocka_unit_test(ends_who_opens_streams_without_end),
 		cmocka_unit_test(counts_a_stream_as_gone_when_its_answer_is_out),
+		cmocka_unit_test(counts_what_is_out_and_no_more),
 		cmocka_unit_test(ends_a_header_block_without_end),
 		cmocka_unit_test(ends_settings_of_many_entries),
 		cmocka_unit_test(ends_answers_that_are_never_read),
