@@ -214,7 +214,9 @@ const char *tcp_peer(const struct tcp *t)
 
 size_t tcp_unsent(const struct tcp *t)
 {
-	return t->mute ? 1 : t->waiting.len + t->being_written.len;
+	if (t->mute) /* nothing goes any more, and after the end nothing is waited for */
+		return t->ended ? 0 : 1;
+	return t->waiting.len + t->being_written.len;
 }
 
 static void empty_output(struct buffer *b)
