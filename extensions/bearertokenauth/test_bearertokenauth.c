@@ -33,7 +33,7 @@ static bool get(const struct request_metadata *m, const char *name, struct slice
 	return true;
 }
 
-static int show(struct stage *s, const char *name, const char *value, char message[256])
+static int show(struct stage *s, const char *name, const char *value, char message[512])
 {
 	const struct request request = {{get}, name, value};
 	struct error error = ERROR_INIT;
@@ -44,7 +44,7 @@ static int show(struct stage *s, const char *name, const char *value, char messa
 	if (r == 0)
 		assert_null(identity);
 	if (message)
-		snprintf(message, 256, "%s", error.message);
+		snprintf(message, 512, "%s", error.message);
 	return r;
 }
 
@@ -67,7 +67,7 @@ static void open_stage(struct stage *s, const char *yaml)
 
 static void lets_in_who_shows_the_token(void **state)
 {
-	char message[256];
+	char message[512];
 	struct stage s;
 
 	open_stage(&s, "{token: s3cret}");

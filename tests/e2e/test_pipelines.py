@@ -29,15 +29,29 @@ HEAD = """
       telemetry: {{metrics: {{host: 127.0.0.1, port: "${{env:METRICS_PORT}}"}}}}
       pipelines:
 """
-STUCK = "slow:600"
+
+
+class StuckJudge(judge.Judge):
+    """Takes requests and does not answer until it is let go."""
+
+    def __init__(self):
+        self.let_go = threading.Event()
+        super().__init__(messages=MESSAGES)
+
+    def answer(self, *arguments):
+        self.let_go.wait()
+        return super().answer(*arguments)
+
+    def stop(self, grace=None):
+        self.let_go.set()  # a thread that waits would hold up the end of this process
+        super().stop(grace)
 
 
 class Gateway:
     def __init__(self, stage, pipelines, queue="{queue_size: 100000, batch: {flush_timeout: 10ms}}"):
-        self.good, self.stuck = (judge.Judge(b, messages=MESSAGES) for b in ("ok", STUCK))
-        # Threads of a judge that sleeps are not waited for.
-        stage.keep(self.good, lambda: self.good.stop(0))
-        stage.keep(self.stuck, lambda: self.stuck.server.stop(0))
+        self.good, self.stuck = judge.Judge(messages=MESSAGES), StuckJudge()
+        stage.keep(self.good, self.good.stop)
+        stage.keep(self.stuck, self.stuck.stop)
         self.a, self.b = weirtest.free_port(), weirtest.free_port()
         self.pipelines = [line.split(":")[0].strip() for line in pipelines.strip().splitlines()]
         self.weir = stage.weir(HEAD.format(a=self.a, b=self.b, good=self.good.port, stuck=self.stuck.port, queue=queue) +
@@ -143,6 +157,7 @@ def test_with_wait_for_result_the_senders_answer_is_the_backends(stage):
     g.good.behaviour = "invalid"
     assert otlp_client.send(g.a, otlp_client.spans(5)).status == 500
     g.stuck.behaviour = "partial:2:two of them"
+    g.stuck.let_go.set()
     answer = otlp_client.send(g.b, otlp_client.spans(5))
     assert answer.status == 200
     assert int(answer.json()["partialSuccess"]["rejectedSpans"]) == 2, answer.body
