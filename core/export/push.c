@@ -66,6 +66,7 @@ void push_accepted(struct push *p, const char *backend, uint64_t rejected, struc
 	else if (*line)
 		log_warn(log, "%s accepted with a warning: %s", backend, line);
 	outcome.rejected_items = rejected;
+	outcome.message = *line ? line : NULL;
 	push_end(p, &outcome);
 }
 
@@ -215,7 +216,7 @@ struct parts {
 	struct done done;
 	size_t items, refused; /* of all; of parts that were refused for good */
 	uint64_t rejected;
-	char message[256]; /* of the first part that was refused */
+	char message[256]; /* of the first part that came with one */
 };
 
 static void parts_end(struct parts *p, struct outcome outcome)
@@ -248,10 +249,10 @@ static void on_part_done(void *arg, const struct outcome *outcome)
 	if (outcome->status == OUTCOME_OK) {
 		p->rejected += outcome->rejected_items;
 	} else {
-		if (p->refused == 0 && outcome->message)
-			snprintf(p->message, sizeof p->message, "%s", outcome->message);
 		p->refused += items;
 	}
+	if (!*p->message && outcome->message)
+		snprintf(p->message, sizeof p->message, "%s", outcome->message);
 	parts_next(p);
 }
 

@@ -58,7 +58,8 @@ void push_end(struct push *p, const struct outcome *outcome);
 void push_retry(struct push *p, const char *message);
 
 /* The backend has taken it, except rejected items, which it will never take; text is what it says about
- * that, or a warning, or empty. Both are logged, with the backend's name. */
+ * that, or a warning, or empty. Both are logged, with the backend's name, and told to
+ * done. */
 void push_accepted(struct push *p, const char *backend, uint64_t rejected, struct slice text);
 
 /* A stranger's text as one printable line, cut to size. */

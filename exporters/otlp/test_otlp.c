@@ -141,6 +141,7 @@ static void counts_what_the_backend_rejects(void **state)
 	r = give(f, SIGNAL_LOGS, 5);
 	assert_int_equal(r->outcome.status, OUTCOME_OK);
 	assert_int_equal(r->outcome.rejected_items, 2);
+	assert_string_equal(r->message, "two were bad");
 }
 
 static void believes_no_more_rejections_than_there_were_items(void **state)

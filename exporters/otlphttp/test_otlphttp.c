@@ -242,6 +242,7 @@ static void never_resends_what_was_rejected(void **state)
 		r = give(f, SIGNAL_LOGS, 5);
 		assert_int_equal(r->outcome.status, OUTCOME_OK);
 		assert_int_equal(r->outcome.rejected_items, 2);
+		assert_string_equal(r->message, "two were bad");
 		assert_int_equal(stage_figure(&f->stage, "weir_exporter_sent_items"), 3);
 		end(state);
 		begin(state);
