@@ -175,9 +175,9 @@ static void refuses_what_could_be_read_in_two_ways(void **state)
 	static const char *const all[] = {
 		/* the length of the body */
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: "
-	        "chunked\r\n\r\n",
+		"chunked\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: "
-	        "5\r\n\r\n",
+		"5\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\n",
