@@ -17,10 +17,10 @@ enum {
 };
 
 /* Without streams there is nothing to be kept alive: grpc's servers allow this much. */
-#define IDLE_PING_NS (2 * 3600 * NS_PER_S)
+#define IDLE_PING_NS (NS_PER_S * 2 * 3600)
 
 /* Longer than any sensible bucket takes to fill; keeps products within 64 bits. */
-#define LONGEST_REST_NS (3600 * NS_PER_S)
+#define LONGEST_REST_NS (NS_PER_S * 3600)
 enum { FASTEST_RATE = 1000000 };
 
 enum frame_type {
@@ -36,7 +36,7 @@ enum frame_type {
 	FRAME_CONTINUATION,
 };
 
-enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_PADDED = 8 };
+enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_END_HEADERS = 4, FLAG_PADDED = 8 };
 
 void h2_guard_init(struct h2_guard *g, const struct http_limits *limits)
 {
@@ -87,6 +87,11 @@ bool h2_guard_ping(struct h2_guard *g, bool has_streams)
 	return g->ping_strikes <= PING_STRIKES;
 }
 
+bool h2_guard_is_in_head(const struct h2_guard *g)
+{
+	return g->head_open || (g->head_frame && g->skip > 0);
+}
+
 static void earn_window_updates(struct h2_guard *g)
 {
 	if (g->window_updates < MOST_WINDOW_UPDATES)
@@ -116,6 +121,8 @@ static bool check_frame(struct h2_guard *g, size_t len, enum http_limit *ret_lim
 	uint8_t type = g->head[3], flags = g->head[4];
 	bool ok = true;
 
+	g->head_frame = type == FRAME_HEADERS || type == FRAME_CONTINUATION;
+	g->head_open = g->head_frame && !(flags & FLAG_END_HEADERS);
 	*ret_limit = HTTP_LIMIT_FRAMES;
 	switch (type) {
 	case FRAME_DATA:
@@ -132,7 +139,7 @@ static bool check_frame(struct h2_guard *g, size_t len, enum http_limit *ret_lim
 		ok = ++g->continuations <= H2_MAX_CONTINUATIONS;
 		break;
 	case FRAME_SETTINGS:
-		if (len > H2_MAX_SETTINGS * SETTING_BYTES) {
+		if (len > (size_t)H2_MAX_SETTINGS * SETTING_BYTES) {
 			*ret_limit = HTTP_LIMIT_SETTINGS;
 			ok = false;
 		} else {

@@ -22,6 +22,7 @@ struct h2_guard {
 	uint8_t head[9], n_head;
 	uint8_t continuations, ping_strikes;
 	bool has_pinged;
+	bool head_frame, head_open; /* the frame is part of a head; and not its last */
 };
 
 void h2_guard_init(struct h2_guard *g, const struct http_limits *limits);
@@ -36,6 +37,9 @@ size_t h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns,
 bool h2_guard_reset(struct h2_guard *g);
 bool h2_guard_frame(struct h2_guard *g);
 bool h2_guard_ping(struct h2_guard *g, bool has_streams);
+
+/* Whether the head of a request, or trailers, have begun and not ended. */
+bool h2_guard_is_in_head(const struct h2_guard *g);
 
 /* HEADERS or DATA have been sent, for which a peer may send window updates and a ping. */
 void h2_guard_sent(struct h2_guard *g);

@@ -495,6 +495,11 @@ unsigned h2_server_stalled(const struct h2_server *h)
 	return h->n_stalled;
 }
 
+bool h2_server_is_in_head(const struct h2_server *h)
+{
+	return h2_guard_is_in_head(&h->guard);
+}
+
 bool h2_server_is_finished(const struct h2_server *h)
 {
 	return h2_session_is_finished(&h->s);

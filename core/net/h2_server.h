@@ -71,6 +71,9 @@ unsigned h2_server_streams(const struct h2_server *h); /* open now */
 /* Streams of which a response is waiting for the peer to take it (windows, transport). */
 unsigned h2_server_stalled(const struct h2_server *h);
 
+/* The head of a request, or trailers, have begun and not ended. */
+bool h2_server_is_in_head(const struct h2_server *h);
+
 /* Nothing can be sent or received any more. */
 bool h2_server_is_finished(const struct h2_server *h);
 

@@ -61,7 +61,7 @@ static void settle(struct http_connection *c)
 	if (c->phase == HTTP_2 && h2_server_is_finished(c->h2))
 		http_connection_finish(c, THROW_AWAY);
 	else if (is_done(c) && c->phase == HTTP_2)
-		http_h2_end(c);
+		http_h2_end(c, HTTP_H2_NO_ERROR);
 	else if (is_done(c))
 		http_connection_finish(c, THROW_AWAY);
 	if (c->ended && stream_unsent(c->stream) == 0)

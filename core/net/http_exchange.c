@@ -16,7 +16,7 @@ struct http_exchange *http_exchange_new(struct http_connection *c,
 	x->request.peer = stream_peer(c->stream);
 	http_patience_expect(x);
 	list_push(&c->exchanges, &x->link);
-	c->idle_since = 0;
+	c->idle_since = c->head_since = 0;
 	return x;
 }
 

@@ -119,7 +119,6 @@ static void on_head(struct http_connection *c)
 	}
 	c->current = x;
 	c->had_request = true;
-	c->head_since = 0;
 	s->handler->on_request(s->arg, x);
 	if (!c->current || !h1_expects_continue(c->h1))
 		return;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { NO_ERROR = 0, INTERNAL_ERROR = 2, REFUSED_STREAM = 7, CANCEL = 8 }; /* RFC 9113, 7 */
-
 /* What is still read after our last frame. */
 enum { THROW_AWAY = 256 * 1024 };
 
@@ -34,7 +32,7 @@ static void on_request(void *arg, struct h2_server_stream *stream,
 	if (x)
 		s->handler->on_request(s->arg, x);
 	else
-		h2_server_reset(stream, REFUSED_STREAM); /* it can be sent again at once */
+		h2_server_reset(stream, HTTP_H2_REFUSED_STREAM); /* it can be sent again at once */
 }
 
 static void on_data(void *arg, struct h2_server_stream *stream, struct slice bytes)
@@ -91,8 +89,10 @@ bool http_h2_begin(struct http_connection *c)
 }
 
 /* The session has failed for good. Its GOAWAY is on its way unless the transport has failed. */
-static void give_up(struct http_connection *c, int r)
+static void give_up(struct http_connection *c, int r, const struct error *error)
 {
+	if (c->server->log)
+		log_debug(c->server->log, "%s: %s", stream_peer(c->stream), error->message);
 	if (r == -EPROTO)
 		http_connection_finish(c, THROW_AWAY);
 	else
@@ -108,7 +108,7 @@ void http_h2_receive(struct http_connection *c, struct slice bytes)
 	r = h2_server_receive(c->h2, bytes, c->received, &error);
 	c->feeding = false;
 	if (r < 0)
-		give_up(c, r);
+		give_up(c, r, &error);
 }
 
 void http_h2_send(struct http_connection *c)
@@ -117,7 +117,7 @@ void http_h2_send(struct http_connection *c)
 	int r = c->phase == HTTP_2 && !c->doomed ? h2_server_send(c->h2, &error) : 0;
 
 	if (r < 0)
-		give_up(c, r);
+		give_up(c, r, &error);
 }
 
 /* ---- what is said to it */
@@ -139,7 +139,7 @@ void http_h2_respond(struct http_exchange *x, struct http_response *response)
 		buffer_fini(&response->body);
 	tell_unfinished(c);
 	if (h2_server_respond(stream, response, &error) < 0)
-		h2_server_reset(stream, INTERNAL_ERROR);
+		h2_server_reset(stream, HTTP_H2_INTERNAL_ERROR);
 	if (!c->feeding)
 		http_server_flush_later(c->server, c);
 }
@@ -153,20 +153,20 @@ void http_h2_cancel(struct http_exchange *x)
 	http_exchange_lose(x);
 	if (c->phase != HTTP_2 || c->doomed)
 		return;
-	h2_server_reset(stream, CANCEL);
+	h2_server_reset(stream, HTTP_H2_CANCEL);
 	tell_unfinished(c);
 	http_h2_send(c);
 }
 
 void http_h2_drain(struct http_connection *c)
 {
-	h2_server_goaway(c->h2, NO_ERROR, false);
+	h2_server_goaway(c->h2, HTTP_H2_NO_ERROR, false);
 	http_h2_send(c);
 }
 
-void http_h2_end(struct http_connection *c)
+void http_h2_end(struct http_connection *c, uint32_t code)
 {
-	h2_server_goaway(c->h2, NO_ERROR, true);
+	h2_server_goaway(c->h2, code, true);
 	http_h2_send(c);
 	http_connection_finish(c, THROW_AWAY);
 }

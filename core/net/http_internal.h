@@ -167,6 +167,14 @@ void http_h1_respond(struct http_exchange *x, struct http_response *response);
 void http_h1_refuse(struct http_connection *c, int status);
 
 bool http_h2_begin(struct http_connection *c);
+/* RFC 9113, 7 */
+enum {
+	HTTP_H2_NO_ERROR = 0,
+	HTTP_H2_INTERNAL_ERROR = 2,
+	HTTP_H2_REFUSED_STREAM = 7,
+	HTTP_H2_CANCEL = 8,
+	HTTP_H2_ENHANCE_YOUR_CALM = 11,
+};
 void http_h2_receive(struct http_connection *c, struct slice bytes);
 void http_h2_send(struct http_connection *c);
 void http_h2_respond(struct http_exchange *x, struct http_response *response);
@@ -174,6 +182,6 @@ void http_h2_respond(struct http_exchange *x, struct http_response *response);
 void http_h2_cancel(struct http_exchange *x);
 void http_h2_drain(struct http_connection *c);
 /* Says that nothing more is taken, with the last words that the protocol has for it. */
-void http_h2_end(struct http_connection *c);
+void http_h2_end(struct http_connection *c, uint32_t code);
 
 #endif

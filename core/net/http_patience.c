@@ -115,8 +115,9 @@ void http_patience_note(struct http_connection *c)
 	note(&c->unsent_since, unsent, c, limits->write_time);
 	note(&c->lingering_since, c->phase == HTTP_LINGERING && !unsent, c, LINGER_NS);
 	note(&c->head_since,
-	     c->phase == HTTP_1 && !c->current && !unsent && !(h1_idle && c->had_request), c,
-	     limits->header_time);
+	     (c->phase == HTTP_1 && !c->current && !unsent && !(h1_idle && c->had_request)) ||
+	             (c->phase == HTTP_2 && h2_server_is_in_head(c->h2)),
+	     c, limits->header_time);
 	note(&c->idle_since,
 	     (h1_idle && c->had_request) || (c->phase == HTTP_2 && list_is_empty(&c->exchanges)), c,
 	     limits->idle);
@@ -152,9 +153,11 @@ static bool look_at_beginning(struct http_connection *c, uint64_t now, uint64_t 
 		http_connection_close(c);
 		return false;
 	}
-	if (c->phase == HTTP_1 && is_due(c->head_since, limits->header_time, now, next)) {
+	if (is_due(c->head_since, limits->header_time, now, next)) {
 		http_connection_strike(c, HTTP_LIMIT_HEADER_TIME, NULL);
-		if (c->skipping)
+		if (c->phase == HTTP_2)
+			http_h2_end(c, HTTP_H2_ENHANCE_YOUR_CALM);
+		else if (c->skipping)
 			http_connection_close(c);
 		else
 			http_h1_refuse(c, 408);

@@ -119,6 +119,34 @@ static void ends_who_says_nothing_at_all(void **state)
 	fixture_close(&f);
 }
 
+static void ends_a_head_of_http2_that_comes_too_slowly(void **state)
+{
+	static const uint8_t head[] = {0x82, 0x86, 0x84};
+	struct fixture f;
+	struct client open, cut;
+
+	fixture_begin(&f, state);
+	f.config.limits.header_time = SHORT_NS;
+	fixture_listen(&f);
+	client_begin(&f, &open); /* CONTINUATION would follow */
+	client_request(&open, 1, "/later", true);
+	client_frame(&open, HEADERS, END_STREAM, 3, head, sizeof head);
+	client_begin(&f, &cut); /* in the middle of a frame */
+	client_request(&cut, 1, "/a", true);
+	client_await_answer(&cut, 1, "GET /a 0\n");
+	client_send_bytes(&cut, "\0\0\x10\1\5\0\0\0\3\x82", 10);
+	assert_int_equal(frame_number(client_await(&open, GOAWAY, 0, 1), 4), ENHANCE_YOUR_CALM);
+	assert_int_equal(frame_number(client_await(&cut, GOAWAY, 0, 1), 4), ENHANCE_YOUR_CALM);
+	net_test_wait(f.net, &open.ended);
+	net_test_wait(f.net, &cut.ended);
+	assert_int_equal(f.gone, 1);
+	expect_strikes(&f, HTTP_LIMIT_HEADER_TIME, 2);
+	expect_health(&f);
+	client_close(&open);
+	client_close(&cut);
+	fixture_close(&f);
+}
+
 /* ---- time for bodies */
 
 static void ends_a_body_that_comes_too_slowly(void **state)
@@ -585,6 +613,7 @@ int main(void)
 		NET_TEST(ends_a_head_that_comes_too_slowly),
 		NET_TEST(ends_a_second_head_that_comes_too_slowly),
 		NET_TEST(ends_who_says_nothing_at_all),
+		NET_TEST(ends_a_head_of_http2_that_comes_too_slowly),
 		NET_TEST(ends_a_body_that_comes_too_slowly),
 		NET_TEST(ends_only_the_stream_whose_body_comes_too_slowly),
 		NET_TEST(does_not_blame_the_peer_for_a_window_that_is_withheld),
