@@ -6,8 +6,9 @@
  *
  * Happy path: otlp_grpc or otlp_http -> otlp_intake (-> otlp_unpack) -> next -> the answer.
  * Fails: as told in those files; every refusal says in the protocol's way whether to come again.
- * Shutdown: no new connections and requests; what is under way is answered until the deadline, then the
- * connections are closed, and the outcomes of batches that are still out find nobody. */
+ * Shutdown: no new connections and requests; who is still sending, or has its answer and does not read
+ * it, is given a while; what is complete is answered until the deadline, then the connections are
+ * closed, and the outcomes of batches that are still out find nobody. */
 #include "core/base/clock.h"
 #include "core/loop/timer.h"
 #include "core/self/metrics.h"
@@ -16,6 +17,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* At a stop clients that are slow to send are refused after so much of the time that is left, and those
+ * that are slow to read their answers are given up after at most two parts more. The rest is for what
+ * stands behind, whose queues would be lost if a slow client could take it all. */
+enum { PATIENCE_SHARE = 8 };
+#define PATIENCE_MAX_NS (5 * NS_PER_S)
 
 struct otlp;
 
@@ -38,7 +45,9 @@ struct otlp {
 	struct entrance grpc;
 	struct grpc_server *grpc_server;
 	struct door grpc_door, http_door;
-	struct timer *deadline;
+	struct timer *timer; /* of the shutdown */
+	uint64_t deadline_ns, patience_ns;
+	bool quiet; /* nobody waited for an answer when the timer rang */
 	struct metrics_collector *collector;
 	unsigned open; /* doors that are not closed yet */
 	void (*closed)(void *arg);
@@ -127,7 +136,7 @@ static void otlp_destroy(struct component *component)
 	tls_context_free(o->http_door.tls);
 	otlp_http_fini(&o->http);
 	intake_free(o->intake);
-	timer_free(o->deadline);
+	timer_free(o->timer);
 	free(o);
 }
 
@@ -228,7 +237,7 @@ fail:
 	return error_wrap(error, "protocols::%s", d->entrance->transport);
 }
 
-static void on_deadline(void *arg);
+static void on_timer(void *arg);
 
 static int otlp_start(struct component *component, struct error *error)
 {
@@ -237,9 +246,9 @@ static int otlp_start(struct component *component, struct error *error)
 	const struct host *host = component->host;
 	int r;
 
-	o->deadline = timer_new(host->loop, on_deadline, o);
+	o->timer = timer_new(host->loop, on_timer, o);
 	o->collector = metrics_register(host->metrics, report, o);
-	if (!o->deadline || !o->collector)
+	if (!o->timer || !o->collector)
 		return error_no_memory(error);
 	if (p->grpc.enabled) {
 		struct http_server_config how = {.http2 = true,
@@ -277,8 +286,8 @@ static void maybe_closed(struct otlp *o)
 {
 	if (o->open > 0)
 		return;
-	if (o->deadline)
-		timer_stop(o->deadline);
+	if (o->timer)
+		timer_stop(o->timer);
 	intake_wait(o->intake, on_idle, o);
 }
 
@@ -301,12 +310,31 @@ static void on_drained(void *arg)
 	close_door(arg);
 }
 
-static void on_deadline(void *arg)
+static void arm(struct otlp *o, uint64_t now)
+{
+	uint64_t left = o->deadline_ns > now ? o->deadline_ns - now : 0;
+
+	if (o->timer)
+		timer_start(o->timer, left < o->patience_ns ? left : o->patience_ns, 0);
+}
+
+/* Who was answered has one turn of the timer to take the answer. */
+static void on_timer(void *arg)
 {
 	struct otlp *o = arg;
+	uint64_t now = clock_monotonic_ns();
+	bool was_quiet = o->quiet;
 
-	close_door(&o->grpc_door);
-	close_door(&o->http_door);
+	o->open++; /* until the last of them has been told */
+	o->quiet = !intake_refuse_unfinished(o->intake) && intake_is_idle(o->intake);
+	if ((was_quiet && o->quiet) || now >= o->deadline_ns) {
+		close_door(&o->grpc_door);
+		close_door(&o->http_door);
+	} else {
+		arm(o, now);
+	}
+	o->open--;
+	maybe_closed(o);
 }
 
 static void otlp_shutdown(struct component *component, uint64_t deadline_ns,
@@ -314,12 +342,14 @@ static void otlp_shutdown(struct component *component, uint64_t deadline_ns,
 {
 	struct otlp *o = (struct otlp *)component;
 	uint64_t now = clock_monotonic_ns();
+	uint64_t share = deadline_ns > now ? (deadline_ns - now) / PATIENCE_SHARE : 0;
 
 	o->closed = closed;
 	o->closed_arg = arg;
+	o->deadline_ns = deadline_ns;
+	o->patience_ns = share < PATIENCE_MAX_NS ? share : PATIENCE_MAX_NS;
 	o->open++; /* until this returns */
-	if (o->deadline)
-		timer_start(o->deadline, deadline_ns > now ? deadline_ns - now : 0, 0);
+	arm(o, now);
 	if (o->grpc_door.server)
 		http_server_drain(o->grpc_door.server, on_drained, &o->grpc_door);
 	if (o->http_door.server)

@@ -23,11 +23,14 @@ enum {
 #define DELAY_MAX_NS (10 * NS_PER_S)
 #define DELAY_JITTER 0.2
 
+static const char shutting_down[] = "shutting down, send it again elsewhere";
+
 struct intake {
 	const struct component *component;
 	struct consumer next[SIGNAL_COUNT];
-	struct list requests;
-	unsigned refusals; /* 0..REFUSALS_FULL */
+	struct list unfinished; /* whose body is still coming */
+	struct list requests;   /* the others */
+	unsigned refusals;      /* 0..REFUSALS_FULL */
 	struct unpacker unpacker;
 };
 
@@ -39,22 +42,34 @@ struct intake *intake_new(const struct component *component, const struct consum
 		return NULL;
 	i->component = component;
 	memcpy(i->next, next, sizeof i->next);
+	list_init(&i->unfinished);
 	list_init(&i->requests);
 	unpacker_init(&i->unpacker);
 	return i;
 }
 
-void intake_free(struct intake *i)
+static void disown(struct list *requests)
 {
 	struct intake_request *r, *next;
 
-	if (!i)
-		return;
-	LIST_FOR_EACH_SAFE(r, next, &i->requests, link) {
+	LIST_FOR_EACH_SAFE(r, next, requests, link) {
 		list_remove(&r->link);
 		r->intake = NULL;
 	}
+}
+
+void intake_free(struct intake *i)
+{
+	if (!i)
+		return;
+	disown(&i->unfinished);
+	disown(&i->requests);
 	free(i);
+}
+
+bool intake_is_idle(const struct intake *i)
+{
+	return list_is_empty(&i->requests);
 }
 
 void intake_wait(struct intake *i, void (*idle)(void *arg), void *arg)
@@ -174,7 +189,7 @@ struct intake_request *intake_request_new(struct entrance *e, void *exchange, en
 	r->budget = intake_host(e->intake)->budget;
 	r->charged = charged;
 	r->intake = e->intake;
-	list_push(&e->intake->requests, &r->link);
+	list_push(&e->intake->unfinished, &r->link);
 	return r;
 
 fail:
@@ -229,6 +244,17 @@ static void refuse_for_now(struct intake_request *r, const char *message, uint64
 void intake_request_refuse_for_now(struct intake_request *r, const char *message)
 {
 	refuse_for_now(r, message, 0);
+}
+
+/* One answer may be the end of other requests as well. */
+bool intake_refuse_unfinished(struct intake *i)
+{
+	struct intake_request *r;
+	bool any = false;
+
+	for (; (r = LIST_FIRST(&i->unfinished, struct intake_request, link)); any = true)
+		refuse_for_now(r, shutting_down, 0);
+	return any;
 }
 
 static bool too_large(struct intake_request *r, uint64_t length)
@@ -293,6 +319,8 @@ bool intake_request_receive(struct intake_request *r, struct slice bytes)
 void intake_request_submit(struct intake_request *r)
 {
 	r->entrance->wire_bytes += r->received;
+	list_remove(&r->link);
+	list_push(&r->intake->requests, &r->link);
 	unpack_start(r);
 }
 
@@ -376,7 +404,7 @@ static void on_done(void *arg, const struct outcome *o)
 		                      o->message ? o->message : "the data was refused for good");
 		break;
 	case OUTCOME_CANCELED:
-		refuse_for_now(r, "shutting down, send it again elsewhere", 0);
+		refuse_for_now(r, shutting_down, 0);
 		break;
 	}
 }

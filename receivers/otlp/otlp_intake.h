@@ -57,7 +57,7 @@ struct entrance {
 };
 
 struct intake_request {
-	struct list link;
+	struct list link; /* in the intake's list of those whose body comes, or of the complete */
 	struct intake *intake;
 	struct entrance *entrance;
 	void *exchange; /* http_exchange or grpc_server_call; NULL: the client has gone */
@@ -82,6 +82,12 @@ void intake_free(struct intake *i);
 /* idle(arg) comes once, when nothing of it runs on the pool any more; maybe at once. After the last
  * request has come. */
 void intake_wait(struct intake *i, void (*idle)(void *arg), void *arg);
+
+/* Whether no complete request waits for its answer. */
+bool intake_is_idle(const struct intake *i);
+
+/* Answers the requests whose body is still coming: they may come again elsewhere. False: there were none. */
+bool intake_refuse_unfinished(struct intake *i);
 
 /* What otlp_unpack has under way. */
 struct unpacker *intake_unpacker(struct intake *i);

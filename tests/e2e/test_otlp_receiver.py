@@ -3,6 +3,7 @@
 program with curl and grpcio before it and a grpcio server behind it."""
 import gzip
 import json
+import socket
 import sys
 import threading
 import time
@@ -15,6 +16,9 @@ try:
     import judge
     import otlp_gateway
     import otlp_messages
+    from h2 import config as h2_config
+    from h2 import connection as h2_connection
+    from h2 import settings as h2_settings
     from otlp_gateway import JSON, MESSAGES, PROTOBUF, SIGNALS, Gateway, requests, retry_delay, spans, status_delay
 except ImportError as missing:
     print(f"skipped: {missing}")
@@ -530,6 +534,31 @@ def test_requests_beyond_the_deadline_of_a_shutdown_are_retryable(stage):
     thread.join()
     assert codes == [grpc.StatusCode.UNAVAILABLE], codes
     gateway.judge.behaviour = "ok"
+
+
+def test_slow_clients_do_not_take_the_time_in_which_queues_are_emptied(stage):
+    """One that sends slowly is told to come again, one that does not read its answer is left."""
+    gateway = Gateway(stage)
+    host, port = gateway.http.rsplit(":", 1)
+    address = (host, int(port))
+    head = (f"POST /v1/traces HTTP/1.1\r\nHost: {host}\r\nContent-Type: {PROTOBUF}\r\nContent-Length: 1000\r\n\r\n").encode()
+    slow = stage.keep(s := socket.create_connection(address, timeout=20), s.close)
+    slow.sendall(head + bytes(10))
+    reader = stage.keep(s := socket.create_connection(address, timeout=20), s.close)
+    h2 = h2_connection.H2Connection(h2_config.H2Configuration(header_encoding="utf-8"))
+    h2.local_settings[h2_settings.SettingCodes.INITIAL_WINDOW_SIZE] = 0  # no room for a body
+    h2.initiate_connection()
+    h2.send_headers(1, [(":method", "POST"), (":path", "/v1/traces"), (":scheme", "http"), (":authority", host),
+                        ("content-type", JSON)], end_stream=False)
+    h2.send_data(1, b"{}", end_stream=True)
+    reader.sendall(h2.data_to_send())
+    weirtest.wait_for(lambda: gateway.weir.figure("weir_receiver_requests", transport="http", code="200") == 1)
+    begun = time.monotonic()
+    assert gateway.weir.stop() == 0, gateway.weir.stderr()
+    assert time.monotonic() - begun < 3  # of 5 s that it has
+    answer = slow.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in answer.lower(), answer
+    assert b"shutting down" in answer
 
 
 if __name__ == "__main__":
