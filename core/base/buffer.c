@@ -19,15 +19,13 @@ void buffer_clear(struct buffer *b)
 	b->failed = false;
 }
 
-uint8_t *buffer_reserve(struct buffer *b, size_t extra)
+uint8_t *buffer_grow(struct buffer *b, size_t extra)
 {
 	size_t capacity = b->capacity ? b->capacity : 256;
 	uint8_t *data;
 
 	if (b->failed)
 		return NULL;
-	if (b->data && extra <= b->capacity - b->len)
-		return b->data + b->len;
 	if (extra > SIZE_MAX / 2 - b->len) {
 		b->failed = true;
 		return NULL;
@@ -61,11 +59,6 @@ void buffer_append_slice(struct buffer *b, struct slice s)
 void buffer_append_string(struct buffer *b, const char *s)
 {
 	buffer_append(b, s, strlen(s));
-}
-
-void buffer_append_byte(struct buffer *b, uint8_t byte)
-{
-	buffer_append(b, &byte, 1);
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...)

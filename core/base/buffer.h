@@ -23,15 +23,31 @@ void buffer_fini(struct buffer *b);
 /* Empties it and forgets a failure; keeps the memory. */
 void buffer_clear(struct buffer *b);
 
+uint8_t *buffer_grow(struct buffer *b, size_t extra); /* the slow way of buffer_reserve() */
+
 /* Room for extra more bytes after len. Returns where to write them, or NULL. The caller then adds
  * to len. */
-uint8_t *buffer_reserve(struct buffer *b, size_t extra);
+static inline uint8_t *buffer_reserve(struct buffer *b, size_t extra)
+{
+	if (b->data && !b->failed && extra <= b->capacity - b->len)
+		return b->data + b->len;
+	return buffer_grow(b, extra);
+}
 
 void buffer_append(struct buffer *b, const void *data, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);
 void buffer_append_string(struct buffer *b, const char *s);
-void buffer_append_byte(struct buffer *b, uint8_t byte);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline void buffer_append_byte(struct buffer *b, uint8_t byte)
+{
+	uint8_t *to = buffer_reserve(b, 1);
+
+	if (to) {
+		*to = byte;
+		b->len++;
+	}
+}
 
 /* Drops the first n bytes, n <= len. */
 void buffer_consume(struct buffer *b, size_t n);

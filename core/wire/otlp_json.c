@@ -52,6 +52,31 @@ static void append_bytes(struct buffer *out, const char *field, const ProtobufCB
 	}
 }
 
+enum { DIGITS = 20 }; /* of UINT64_MAX */
+
+static void append_digits(struct buffer *out, uint64_t value, bool negative, bool quoted)
+{
+	uint8_t text[DIGITS + 3], *at = text + sizeof text;
+	size_t len;
+
+	if (quoted)
+		*--at = '"';
+	do
+		*--at = (uint8_t)('0' + value % 10);
+	while (value /= 10);
+	if (negative)
+		*--at = '-';
+	if (quoted)
+		*--at = '"';
+	len = (size_t)(text + sizeof text - at);
+	buffer_append(out, at, len);
+}
+
+static void append_signed(struct buffer *out, int64_t value, bool quoted)
+{
+	append_digits(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, quoted);
+}
+
 /* The fewest digits that read back to the same value. */
 static void append_double(struct buffer *out, double v)
 {
@@ -66,7 +91,7 @@ static void append_double(struct buffer *out, double v)
 	} else if (v == 0) {
 		buffer_append_string(out, signbit(v) ? "-0.0" : "0");
 	} else if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
-		buffer_printf(out, "%lld", (long long)v);
+		append_signed(out, (int64_t)v, false);
 	} else {
 		do
 			snprintf(text, sizeof text, "%.*g", precision, v);
@@ -82,20 +107,20 @@ static void append_value(struct buffer *out, const ProtobufCFieldDescriptor *fie
 	case PROTOBUF_C_TYPE_SINT32:
 	case PROTOBUF_C_TYPE_SFIXED32:
 	case PROTOBUF_C_TYPE_ENUM:
-		buffer_printf(out, "%d", *(const int32_t *)at);
+		append_signed(out, *(const int32_t *)at, false);
 		break;
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_FIXED32:
-		buffer_printf(out, "%u", *(const uint32_t *)at);
+		append_digits(out, *(const uint32_t *)at, false, false);
 		break;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:
-		buffer_printf(out, "\"%lld\"", (long long)*(const int64_t *)at);
+		append_signed(out, *(const int64_t *)at, true);
 		break;
 	case PROTOBUF_C_TYPE_UINT64:
 	case PROTOBUF_C_TYPE_FIXED64:
-		buffer_printf(out, "\"%llu\"", (unsigned long long)*(const uint64_t *)at);
+		append_digits(out, *(const uint64_t *)at, false, true);
 		break;
 	case PROTOBUF_C_TYPE_FLOAT:
 		append_double(out, (double)*(const float *)at);
@@ -117,24 +142,6 @@ static void append_value(struct buffer *out, const ProtobufCFieldDescriptor *fie
 	case PROTOBUF_C_TYPE_MESSAGE:
 		otlp_json_append(out, *(const ProtobufCMessage *const *)at);
 		break;
-	}
-}
-
-static bool is_default(ProtobufCType type, const void *at)
-{
-	static const uint8_t zero[8];
-
-	switch (type) {
-	case PROTOBUF_C_TYPE_BYTES:
-		return ((const ProtobufCBinaryData *)at)->len == 0;
-	case PROTOBUF_C_TYPE_STRING: {
-		const char *s = *(const char *const *)at;
-		return !s || !*s;
-	}
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return *(const void *const *)at == NULL;
-	default: /* by its bits: -0.0 is not the default */
-		return memcmp(at, zero, otlp_element_sizes[type]) == 0;
 	}
 }
 
@@ -178,21 +185,46 @@ static void append_repeated(struct buffer *out, const ProtobufCMessage *message,
 static void append_single(struct buffer *out, const ProtobufCMessage *message,
                           const ProtobufCFieldDescriptor *field, bool *first)
 {
-	const uint8_t *base = (const uint8_t *)message;
-	const void *at = base + field->offset;
-	const void *quantifier = base + field->quantifier_offset;
-	bool chosen = false;
-
-	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-		if (*(const uint32_t *)quantifier != field->id)
-			return;
-		chosen = true;
-	}
-	/* A chosen message that is NULL has nothing that could be printed. */
-	if (is_default(field->type, at) && (!chosen || field->type == PROTOBUF_C_TYPE_MESSAGE))
+	if (!otlp_is_set(message, field))
 		return;
 	append_key(out, field->name, first);
-	append_value(out, field, at);
+	append_value(out, field, otlp_member(message, field->offset));
+}
+
+#define APPEND(out, literal) buffer_append(out, literal, sizeof(literal) - 1)
+
+/* Most of all telemetry is attributes, and most of these hold a string, an integer or a bool: such a one
+ * is written without asking its descriptors. False: it is none. */
+static bool append_attribute(struct buffer *out, const Otlp__KeyValue *attribute)
+{
+	const Otlp__AnyValue *value = attribute->value;
+
+	if (!value || attribute->key.len == 0)
+		return false;
+	switch (value->value_case) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE:
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
+		break;
+	default:
+		return false;
+	}
+	APPEND(out, "{\"key\":");
+	json_string_append(out, slice_of(attribute->key.data, attribute->key.len));
+	if (value->value_case == OTLP__ANY_VALUE__VALUE_STRING_VALUE) {
+		APPEND(out, ",\"value\":{\"stringValue\":");
+		json_string_append(out,
+		                   slice_of(value->string_value.data, value->string_value.len));
+	} else if (value->value_case == OTLP__ANY_VALUE__VALUE_INT_VALUE) {
+		APPEND(out, ",\"value\":{\"intValue\":");
+		append_signed(out, value->int_value, true);
+	} else if (value->bool_value) {
+		APPEND(out, ",\"value\":{\"boolValue\":true");
+	} else {
+		APPEND(out, ",\"value\":{\"boolValue\":false");
+	}
+	APPEND(out, "}}");
+	return true;
 }
 
 void otlp_json_append(struct buffer *out, const ProtobufCMessage *message)
@@ -200,6 +232,9 @@ void otlp_json_append(struct buffer *out, const ProtobufCMessage *message)
 	const ProtobufCMessageDescriptor *d = message->descriptor;
 	bool first = true;
 
+	if (d == &otlp__key_value__descriptor &&
+	    append_attribute(out, (const Otlp__KeyValue *)message))
+		return;
 	buffer_append_byte(out, '{');
 	for (unsigned i = 0; i < d->n_fields; i++) {
 		const ProtobufCFieldDescriptor *field = &d->fields[i];

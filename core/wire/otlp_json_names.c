@@ -13,13 +13,13 @@ enum otlp_bytes_form otlp_bytes_form(const char *field)
 	};
 
 	for (size_t i = 0; i < sizeof true_bytes / sizeof *true_bytes; i++)
-		if (strcmp(field, true_bytes[i].name) == 0)
+		if (field[0] == true_bytes[i].name[0] && strcmp(field, true_bytes[i].name) == 0)
 			return true_bytes[i].form;
 	return OTLP_FORM_STRING;
 }
 
 /* The next character of the key; *field moves on. */
-static uint8_t next_character(const char **field)
+static inline uint8_t next_character(const char **field)
 {
 	const char *at = *field;
 

@@ -204,6 +204,57 @@ static void prints_nested_messages_and_repeated_strings(void **state)
 	            "\"idKeys\":[\"host.id\",\"host.name\"]}]}");
 }
 
+/* Attributes have a way of their own: it must write what its two messages by themselves come to. */
+static void assert_attribute(const Otlp__KeyValue *attribute)
+{
+	struct buffer value = BUFFER_INIT, expected = BUFFER_INIT;
+
+	if (attribute->key.len)
+		buffer_append_string(&expected, "{\"key\":\"k\"");
+	else
+		buffer_append_string(&expected, "{");
+	if (attribute->value) {
+		otlp_json_append(&value, &attribute->value->base);
+		buffer_printf(&expected, "%s\"value\":%s", attribute->key.len ? "," : "",
+		              buffer_string(&value));
+	}
+	buffer_append_string(&expected, "}");
+	expect_json(&attribute->base, buffer_string(&expected));
+	buffer_fini(&value);
+	buffer_fini(&expected);
+}
+
+static void prints_attributes_of_every_kind(void **state)
+{
+	Otlp__AnyValue values[9];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		values[i] = any_value();
+	n++; /* without a value */
+	values[n].value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	values[n++].string_value = TEXT("a \"word\"");
+	values[n++].value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	values[n++].value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+	values[n].value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+	values[n++].bool_value = true;
+	values[n].value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
+	values[n++].int_value = INT64_MIN;
+	values[n].value_case = OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE;
+	values[n++].double_value = -1.5;
+	values[n].value_case = OTLP__ANY_VALUE__VALUE_BYTES_VALUE;
+	values[n++].bytes_value = TEXT("\x01\x02");
+	values[n++].value_case = OTLP__ANY_VALUE__VALUE_ARRAY_VALUE; /* chosen, and not there */
+	for (size_t i = 0; i <= n; i++) {
+		Otlp__KeyValue attribute = OTLP__KEY_VALUE__INIT;
+
+		attribute.value = i < n ? &values[i] : NULL;
+		assert_attribute(&attribute);
+		attribute.key = TEXT("k");
+		assert_attribute(&attribute);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +266,7 @@ int main(void)
 		cmocka_unit_test(escapes_what_json_does_not_allow_in_strings),
 		cmocka_unit_test(replaces_what_is_not_utf8),
 		cmocka_unit_test(prints_nested_messages_and_repeated_strings),
+		cmocka_unit_test(prints_attributes_of_every_kind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
