@@ -15,7 +15,7 @@ struct basicauth_users {
 	size_t count;
 
 	/* Computing a hash is meant to be slow, and the loop waits for it: what was right or wrong
-	 * is known again by its digest; a new one takes the place of an old one. */
+	 * is known again by its digest; when there is no room, a new one takes the place of any. */
 	uint8_t key[SECRET_KEY_SIZE];
 	struct basicauth_memory {
 		bool used;

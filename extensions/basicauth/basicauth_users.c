@@ -1,6 +1,7 @@
 #include "extensions/basicauth/basicauth.h"
 
 #include "core/base/clock.h"
+#include "core/base/random.h"
 #include "extensions/basicauth/basicauth_hash.h"
 
 #include <errno.h>
@@ -116,21 +117,30 @@ int basicauth_users_set(struct basicauth_users *u, struct slice inline_text, str
 
 /* ---- who may come in */
 
-static struct basicauth_memory *place(struct basicauth_memory *memory, const uint8_t *digest)
+/* The keyed digests tell nobody by the time where they differ: only a match is compared in constant time. */
+static const struct basicauth_memory *recall(const struct basicauth_memory *memory,
+                                             const uint8_t *digest)
 {
-	return &memory[(size_t)digest[0] % BASICAUTH_REMEMBERED];
+	for (size_t i = 0; i < BASICAUTH_REMEMBERED && memory[i].used; i++)
+		if (memcmp(memory[i].digest, digest, sizeof(uint64_t)) == 0 &&
+		    secret_digest_equal(memory[i].digest, digest))
+			return &memory[i];
+	return NULL;
 }
 
-static bool is_remembered(const struct basicauth_memory *m, const uint8_t *digest)
+/* When all is full any one makes room: with a few more pairs than there is room for, most are still
+ * known when they come again. */
+static void remember(struct basicauth_memory *memory, const uint8_t *digest, size_t user)
 {
-	return m->used && secret_digest_equal(m->digest, digest);
-}
+	size_t i = 0;
 
-static void remember(struct basicauth_memory *m, const uint8_t *digest, size_t user)
-{
-	m->used = true;
-	m->user = user;
-	memcpy(m->digest, digest, SECRET_DIGEST_SIZE);
+	while (i < BASICAUTH_REMEMBERED && memory[i].used)
+		i++;
+	if (i == BASICAUTH_REMEMBERED)
+		i = random_u64() % BASICAUTH_REMEMBERED;
+	memory[i].used = true;
+	memory[i].user = user;
+	memcpy(memory[i].digest, digest, SECRET_DIGEST_SIZE);
 }
 
 static size_t find(const struct basicauth_users *u, const char *name)
@@ -158,19 +168,20 @@ static int compute(struct basicauth_users *u, const char *name, const char *pass
 	if (r < 0)
 		return r;
 	if (r > 0 && user < u->count) {
-		remember(place(u->right, digest), digest, user);
+		remember(u->right, digest, user);
 		*ret_user = user;
 		return 0;
 	}
 	rest = (clock_monotonic_ns() - begun) * REST_FACTOR;
 	u->rest_until_ns = clock_monotonic_ns() + (rest < REST_MAX_NS ? rest : REST_MAX_NS);
-	remember(place(u->wrong, digest), digest, 0);
+	remember(u->wrong, digest, 0);
 	return refuse(error);
 }
 
 int basicauth_users_check(struct basicauth_users *u, const char *name, const char *password,
                           const char **ret_name, struct error *error)
 {
+	const struct basicauth_memory *known;
 	uint8_t digest[SECRET_DIGEST_SIZE];
 	size_t user = 0;
 	int r = 0;
@@ -179,9 +190,9 @@ int basicauth_users_check(struct basicauth_users *u, const char *name, const cha
 		return refuse(error);
 	if (!secret_digest(u->key, slice_from_string(name), slice_from_string(password), digest))
 		return error_no_memory(error);
-	if (is_remembered(place(u->right, digest), digest))
-		user = place(u->right, digest)->user;
-	else if (is_remembered(place(u->wrong, digest), digest))
+	if ((known = recall(u->right, digest)))
+		user = known->user;
+	else if (recall(u->wrong, digest))
 		r = refuse(error);
 	else if (clock_monotonic_ns() < u->rest_until_ns)
 		r = error_set_retryable(error, -EBUSY,

@@ -207,6 +207,33 @@ static void guessing_does_not_take_the_loop(void **state)
 	basicauth_users_fini(&u);
 }
 
+static void as_many_pairs_as_there_is_room_for_are_remembered(void **state)
+{
+	static struct basicauth_users u;
+	struct error error = ERROR_INIT;
+	struct buffer text = BUFFER_INIT;
+	const char *identity;
+	char name[24];
+
+	for (int i = 0; i < BASICAUTH_REMEMBERED; i++)
+		buffer_printf(&text, "user%d:" SHA "\n", i);
+	assert_true(basicauth_users_init(&u));
+	assert_int_equal(basicauth_users_set(&u, slice_of(NULL, 0), buffer_slice(&text), &error),
+	                 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < BASICAUTH_REMEMBERED; i++) {
+			snprintf(name, sizeof name, "user%d", i);
+			assert_int_equal(basicauth_users_check(&u, name, "secret", &identity,
+			                                       &error),
+			                 0);
+			assert_string_equal(identity, name);
+		}
+		u.rest_until_ns = clock_monotonic_ns() + 3600 * NS_PER_S; /* nothing is computed */
+	}
+	buffer_fini(&text);
+	basicauth_users_fini(&u);
+}
+
 /* ---- files */
 
 static char folder[] = "/tmp/weir-test-basic-XXXXXX";
@@ -359,6 +386,7 @@ int main(void)
 		cmocka_unit_test(lets_in_who_knows_the_password),
 		cmocka_unit_test(refuses_what_is_no_basic_authorization),
 		cmocka_unit_test(guessing_does_not_take_the_loop),
+		cmocka_unit_test(as_many_pairs_as_there_is_room_for_are_remembered),
 		cmocka_unit_test(the_file_is_read_again_when_it_changes),
 		cmocka_unit_test(says_which_line_is_no_user),
 		cmocka_unit_test(shows_a_name_and_a_password),
