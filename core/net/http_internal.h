@@ -166,7 +166,6 @@ void http_h1_respond(struct http_exchange *x, struct http_response *response);
 /* The answer to what is no request, or took too long; the connection ends. */
 void http_h1_refuse(struct http_connection *c, int status);
 
-bool http_h2_begin(struct http_connection *c);
 /* RFC 9113, 7 */
 enum {
 	HTTP_H2_NO_ERROR = 0,
@@ -175,6 +174,7 @@ enum {
 	HTTP_H2_CANCEL = 8,
 	HTTP_H2_ENHANCE_YOUR_CALM = 11,
 };
+bool http_h2_begin(struct http_connection *c);
 void http_h2_receive(struct http_connection *c, struct slice bytes);
 void http_h2_send(struct http_connection *c);
 void http_h2_respond(struct http_exchange *x, struct http_response *response);

@@ -237,6 +237,7 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
 		free(s);
 		return r;
 	}
+	s->config.endpoint = NULL;
 	uv_idle_init(loop_uv(loop), &s->flush);
 	s->flush.data = s;
 	s->flush_is_open = true;

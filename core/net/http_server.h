@@ -136,7 +136,8 @@ extern const struct http_limits http_default_limits;
 
 struct http_server;
 
-/* Pointers stay their owner's and outlive the server. */
+/* Pointers stay their owner's; but for endpoint, which is only listened on, they outlive the server, as
+ * do handler and log. */
 struct http_server_config {
 	const struct endpoint *endpoint;
 	struct tls_context *tls; /* made with tls_server_context_new(); NULL: plain */
