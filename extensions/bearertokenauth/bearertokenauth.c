@@ -36,8 +36,10 @@ static const struct option bearertokenauth_options[] = {
 	OPTION_STRING_LIST(struct bearertokenauth_config, tokens, .flags = OPTION_SECRET,
                            .doc = "Tokens of which a client may show any; the first is shown to "
                                   "backends."),
-	OPTION_STRING(struct bearertokenauth_config, filename,
-                      .doc = "A file with one token in each line; read again when it changes."),
+	OPTION_STRING(
+		struct bearertokenauth_config, filename,
+		.doc = "A file with one token in each line; read again when it changes. With it "
+		       "token and tokens are not used."),
 	{.name = "file_retry", .flags = OPTION_IGNORED, .doc = retry_doc},
 	OPTION_END,
 };
@@ -90,9 +92,6 @@ static int bearertokenauth_check(const void *config, struct error *error)
 	if (token && c->tokens.count)
 		return error_set(error, -EINVAL,
 		                 "either tokens or token should be provided, not both");
-	if (filename && (token || c->tokens.count))
-		return error_set(error, -EINVAL,
-		                 "either filename or token should be provided, not both");
 	for (size_t i = 0; i < c->tokens.count; i++)
 		if (!*c->tokens.items[i])
 			return error_set(error, -EINVAL, "'tokens' has an empty token");
@@ -284,8 +283,13 @@ static int bearertokenauth_start(struct component *component, struct error *erro
 
 	if (!secret_key_make(b->key))
 		return error_set(error, -EIO, "the system has no random numbers");
-	if (filename && *filename)
+	if (filename && *filename) {
+		if ((b->config->token && *b->config->token) || b->config->tokens.count)
+			log_warn(&b->component.log,
+			         "a filename is specified. Configured token(s) is "
+			         "ignored!");
 		r = secret_file_open(&b->file, filename, error);
+	}
 	return r < 0 ? r : take_tokens(b, error);
 }
 

@@ -175,6 +175,23 @@ static void a_file_is_read_again_when_it_changes(void **state)
 	unlink(path);
 }
 
+/* As in the Collector, whose own example gives both. */
+static void a_file_goes_before_tokens_of_the_configuration(void **state)
+{
+	const char *path = file_name("tokens");
+	char yaml[256];
+	struct stage s;
+
+	write_file(path, "from-file\n", 0600);
+	snprintf(yaml, sizeof yaml, "{token: configured, filename: '%s'}", path);
+	open_stage(&s, yaml);
+	assert_string_equal(header_of(&s), "Bearer from-file");
+	assert_int_equal(show(&s, "authorization", "Bearer from-file", NULL), 0);
+	assert_int_equal(show(&s, "authorization", "Bearer configured", NULL), -EACCES);
+	stage_end(&s);
+	unlink(path);
+}
+
 /* A mounted Kubernetes secret: token -> ..data/token, ..data -> ..1, and ..data is replaced. */
 static void a_file_behind_a_symbolic_link_is_noticed_too(void **state)
 {
@@ -263,8 +280,6 @@ static void refuses_what_makes_no_sense(void **state)
 	                     "no bearer token provided: set token, tokens or filename");
 	stage_expect_refused(&s, type, "{token: a, tokens: [b]}",
 	                     "either tokens or token should be provided, not both");
-	stage_expect_refused(&s, type, "{token: a, filename: /b}",
-	                     "either filename or token should be provided, not both");
 	stage_expect_refused(&s, type, "{tokens: ['']}", "'tokens' has an empty token");
 	stage_expect_refused(&s, type, "{token: \"a\\nb\"}",
 	                     "'token' has a character that no header can carry: only printable "
@@ -290,6 +305,7 @@ int main(void)
 		cmocka_unit_test(lets_in_who_shows_the_token),
 		cmocka_unit_test(any_of_several_tokens_will_do_and_the_first_is_shown),
 		cmocka_unit_test(a_file_is_read_again_when_it_changes),
+		cmocka_unit_test(a_file_goes_before_tokens_of_the_configuration),
 		cmocka_unit_test(a_file_behind_a_symbolic_link_is_noticed_too),
 		cmocka_unit_test(a_file_that_goes_bad_leaves_the_tokens_in_force),
 		cmocka_unit_test(a_file_that_cannot_be_a_secret_stops_the_start),
