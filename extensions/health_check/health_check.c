@@ -55,6 +55,8 @@ static const struct option health_check_options[] = {
 	OPTION_STRING(struct health_check_config, path, .text = "/",
                       .doc = "Where the Collector's page is: 200 from the start to the stop, "
                              "otherwise 503. A path that ends in / stands for all below it."),
+	OPTION_STRING_MAP(struct health_check_config, tls, .flags = OPTION_SECRET,
+                          .doc = "Of the Collector; weir refuses it: the pages are plain HTTP."),
 	OPTION_OPTIONAL(struct health_check_config, response_body, response_body_options,
                         .doc = "What that page says instead of its JSON."),
 	{.name = "check_collector_pipeline",
@@ -90,6 +92,11 @@ static int health_check_check(const void *config, struct error *error)
 {
 	const struct health_check_config *c = config;
 
+	if (c->tls.count > 0)
+		return error_set(error, -EINVAL,
+		                 "tls: the pages are plain HTTP only; remove the block, and let "
+		                 "endpoint be an address that only this machine or its cluster "
+		                 "reaches");
 	if (!is_absolute(c->path))
 		return error_set(error, -EINVAL, "'path' must start with /");
 	if (c->http.status.enabled && !is_absolute(c->http.status.path))

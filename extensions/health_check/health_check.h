@@ -2,6 +2,7 @@
 #ifndef WEIR_EXTENSIONS_HEALTH_CHECK_H
 #define WEIR_EXTENSIONS_HEALTH_CHECK_H
 
+#include "config/option.h"
 #include "core/base/endpoint.h"
 #include "core/net/http_pages.h"
 #include "core/self/health.h"
@@ -9,6 +10,7 @@
 struct health_check_config {
 	struct endpoint endpoint;
 	const char *path;
+	struct string_map tls; /* only to say that there is none */
 	struct {
 		bool enabled;
 		const char *healthy, *unhealthy;

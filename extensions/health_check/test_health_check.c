@@ -237,11 +237,16 @@ static void the_policy_is_what_is_configured(void **state)
 	stage_end(&s);
 }
 
-static void paths_begin_with_a_slash(void **state)
+static void refuses_what_it_cannot_serve(void **state)
 {
 	struct stage s;
 
 	stage_begin(&s);
+	stage_expect_refused(&s, &extension_health_check_type,
+	                     "{tls: {cert_file: /a, key_file: /b}}",
+	                     "tls: the pages are plain HTTP only; remove the block, and let "
+	                     "endpoint be an address that only this machine or its cluster "
+	                     "reaches");
 	stage_expect_refused(&s, &extension_health_check_type, "{path: health}",
 	                     "'path' must start with /");
 	stage_expect_refused(&s, &extension_health_check_type, "{http: {status: {path: ''}}}",
@@ -260,7 +265,7 @@ int main(void)
 		cmocka_unit_test(the_status_of_one_pipeline_is_told),
 		cmocka_unit_test(only_get_and_head_are_answered),
 		cmocka_unit_test(the_policy_is_what_is_configured),
-		cmocka_unit_test(paths_begin_with_a_slash),
+		cmocka_unit_test(refuses_what_it_cannot_serve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
