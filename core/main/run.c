@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* --config and --set, for the commands that know nothing else. */
@@ -55,6 +56,18 @@ static enum exit_code end(struct daemon *d, enum exit_code code)
 	_exit((int)code);
 }
 
+/* The soft limit is 1,024 in most shells, for programs that still use select(); a connection takes
+ * one descriptor, and nothing here uses select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files); /* refused: what there is has to do */
+}
+
 enum exit_code run_command(int argc, char **argv)
 {
 	struct error error = ERROR_INIT;
@@ -62,6 +75,7 @@ enum exit_code run_command(int argc, char **argv)
 	struct daemon *d;
 
 	signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of its write */
+	raise_descriptor_limit();
 	d = load(argc, argv, "run", &code);
 	if (!d)
 		return code;

@@ -351,4 +351,20 @@ def test_with_a_stuck_backend_memory_stays_bounded_and_everything_is_counted(sta
     weir.check_sanitizers()
 
 
+def test_raises_the_soft_limit_of_open_files(stage):
+    config = """
+        receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:0"}}}}
+        exporters: {debug: }
+        service: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [otlp], exporters: [debug]}}}
+    """
+    weir = stage.process("setarch", platform.machine(), "-R", "prlimit", "--nofile=256:4096", weirtest.BINARY, "--config",
+                         write_config(stage, config))
+    weirtest.wait_for(lambda: weirtest.READY in weir.stderr(), what="weir is ready")
+    with open(f"/proc/{weir.pid}/limits", encoding="ascii") as f:
+        line = next(l for l in f if l.startswith("Max open files"))
+    assert line.split()[3:5] == ["4096", "4096"], line
+    weir.signal(signal.SIGTERM)
+    assert weir.wait() == 0
+
+
 weirtest.main()
