@@ -1,19 +1,37 @@
-/* Happy path: pusher_push -> gathered or printed -> (compressed) -> pusher->send -> push_end(OK).
+/* Happy path: pusher_push -> gathered, or decoded and printed -> (compressed) -> pusher->send -> push_end(OK).
  * Fails: no memory (RETRY) · a request above the limit (its batch is sent in parts, one after the other;
  * a single item above it is PERMANENT) · whatever the backend says. */
 #include "core/export/push.h"
 
 #include "core/loop/work.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Compressing more than this at once would hold up the loop for a millisecond and more. */
-enum { COMPRESS_ON_POOL = 256 * 1024 };
+enum {
+	/* Printing or compressing more than this would hold up the loop for a millisecond and more. */
+	ON_POOL = 256 * 1024,
+	JSON_GROWTH = 2, /* what is printed takes about so many times its protobuf */
+};
+
+/* So much is held for the push by now. False: the budget refuses the difference. */
+static bool charge(struct push *p, size_t bytes)
+{
+	struct budget *budget = p->pusher->owner->host->budget;
+
+	if (bytes > p->charged && !budget_take(budget, bytes - p->charged))
+		return false;
+	if (bytes < p->charged)
+		budget_return(budget, p->charged - bytes);
+	p->charged = bytes;
+	return true;
+}
 
 static void push_free(struct push *p)
 {
+	charge(p, 0);
 	gather_fini(&p->gather);
 	buffer_fini(&p->text);
 	buffer_fini(&p->compressed);
@@ -70,57 +88,16 @@ void push_accepted(struct push *p, const char *backend, uint64_t rejected, struc
 	push_end(p, &outcome);
 }
 
-/* ---- compression */
-
-static void compress(void *arg)
-{
-	struct push *p = arg;
-
-	p->result = compress_pieces_at(p->pusher->coding, p->pusher->level, p->pieces, p->n_pieces,
-	                               &p->compressed, NULL);
-}
-
-static void on_compressed(void *arg)
-{
-	struct push *p = arg;
-
-	if (!p->pusher->running) {
-		push_end(p,
-		         &(struct outcome){.status = OUTCOME_CANCELED, .message = "shutting down"});
-	} else if (p->result < 0) {
-		push_retry(p, "no memory to compress the request");
-	} else {
-		p->piece = buffer_slice(&p->compressed);
-		p->pieces = &p->piece;
-		p->n_pieces = 1;
-		p->coding = p->pusher->coding;
-		p->pusher->send(p->pusher->self, p);
-	}
-}
-
-static void begin(struct push *p, size_t bytes)
-{
-	struct pusher *pusher = p->pusher;
-
-	if (pusher->coding == CODING_IDENTITY) {
-		pusher->send(pusher->self, p);
-	} else if (bytes <= COMPRESS_ON_POOL) {
-		compress(p);
-		on_compressed(p);
-	} else if (work_submit(pusher->owner->host->loop, compress, on_compressed, p) < 0) {
-		push_retry(p, "no memory to compress the request");
-	}
-}
-
 /* ---- one request */
 
 static void parts_start(struct pusher *pusher, const struct batch *batch, size_t part_limit,
                         uint64_t deadline_ns, struct done done);
 
 /* Sends what was found to be too large for one request as several. */
-static void divide(struct push *p, const struct batch *batch, size_t bytes)
+static void divide(struct push *p)
 {
 	struct pusher *pusher = p->pusher;
+	const struct batch *batch = p->batch;
 	uint64_t deadline_ns = p->deadline_ns;
 	struct done done = p->done;
 	size_t limit = pusher->request_limit;
@@ -128,7 +105,7 @@ static void divide(struct push *p, const struct batch *batch, size_t bytes)
 	/* Batches are cut by their protobuf size. JSON is larger, by what it was here; a part that
 	 * is too large all the same is divided again. */
 	if (pusher->encoding == PUSH_JSON) {
-		double share = (double)limit / (double)bytes * 0.9;
+		double share = (double)limit / (double)p->bytes * 0.9;
 
 		limit = (size_t)((double)batch_bytes(batch) * share);
 		limit = limit > 0 ? limit : 1;
@@ -138,35 +115,84 @@ static void divide(struct push *p, const struct batch *batch, size_t bytes)
 	leave(pusher);
 }
 
-static void too_large(struct push *p, size_t bytes)
+static void too_large(struct push *p)
 {
 	char text[200];
 
 	snprintf(text, sizeof text,
-	         "a single item makes a request of %zu bytes, more than the limit of %zu", bytes,
+	         "a single item makes a request of %zu bytes, more than the limit of %zu", p->bytes,
 	         p->pusher->request_limit);
 	push_end(p, &(struct outcome){.status = OUTCOME_PERMANENT, .message = text});
 }
 
-/* Sets p's pieces and *ret_bytes. */
-static int encode(struct push *p, const struct batch *batch, size_t *ret_bytes, struct error *error)
+static void set_piece(struct push *p, const struct buffer *bytes)
+{
+	p->piece = buffer_slice(bytes);
+	p->pieces = &p->piece;
+	p->n_pieces = 1;
+}
+
+/* What may be done on a pool thread: reads the batch, which has been decoded where that is needed. */
+static void make(void *arg)
+{
+	struct push *p = arg;
+	const struct pusher *pusher = p->pusher;
+
+	if (pusher->encoding == PUSH_JSON) {
+		p->result = batch_encode_json((struct batch *)p->batch, &p->text, NULL);
+		p->bytes = p->text.len;
+		set_piece(p, &p->text);
+	}
+	if (p->result < 0 || p->bytes > pusher->request_limit || pusher->coding == CODING_IDENTITY)
+		return;
+	p->result = compress_pieces_at(pusher->coding, pusher->level, p->pieces, p->n_pieces,
+	                               &p->compressed, NULL);
+	buffer_fini(&p->text);
+	set_piece(p, &p->compressed);
+	p->coding = pusher->coding;
+}
+
+static void on_made(void *arg)
+{
+	struct push *p = arg;
+	struct pusher *pusher = p->pusher;
+
+	if (!pusher->running)
+		push_end(p,
+		         &(struct outcome){.status = OUTCOME_CANCELED, .message = "shutting down"});
+	else if (p->result < 0)
+		push_retry(p, "no memory to encode the request");
+	else if (p->bytes > pusher->request_limit && p->items > 1)
+		divide(p);
+	else if (p->bytes > pusher->request_limit)
+		too_large(p);
+	else if (!charge(p, p->text.capacity + p->compressed.capacity))
+		push_retry(p, "the memory limit leaves no room for the encoded request");
+	else
+		pusher->send(pusher->self, p);
+}
+
+/* What only the loop may do. */
+static int begin(struct push *p, struct error *error)
 {
 	int r;
 
-	if (p->pusher->encoding == PUSH_JSON) {
-		/* reading leaves the batch as it is for everybody else */
-		r = batch_encode_json((struct batch *)batch, &p->text, error);
-		p->piece = buffer_slice(&p->text);
-		p->pieces = &p->piece;
-		p->n_pieces = 1;
-		*ret_bytes = p->piece.len;
+	if (p->pusher->encoding == PUSH_PROTOBUF) {
+		r = batch_gather(p->batch, &p->gather, error);
+		p->pieces = p->gather.pieces;
+		p->n_pieces = p->gather.n_pieces;
+		p->bytes = p->gather.bytes;
 		return r;
 	}
-	r = batch_gather(batch, &p->gather, error);
-	p->pieces = p->gather.pieces;
-	p->n_pieces = p->gather.n_pieces;
-	*ret_bytes = p->gather.bytes;
-	return r;
+	/* Reading leaves the batch as it is for everybody else. */
+	r = batch_read((struct batch *)p->batch, error);
+	if (r < 0)
+		return r;
+	p->bytes = batch_bytes(p->batch);
+	if (!charge(p, p->bytes * JSON_GROWTH))
+		return error_set_retryable(
+			error, -ENOMEM, "the memory limit leaves no room for the encoded request");
+	return 0;
 }
 
 void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
@@ -174,7 +200,6 @@ void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t dead
 {
 	struct push *p = pusher->running ? calloc(1, sizeof *p) : NULL;
 	struct error error = ERROR_INIT;
-	size_t bytes = 0;
 
 	if (!p) {
 		done_retry(done, 0,
@@ -189,20 +214,21 @@ void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t dead
 	*p = (struct push){.pusher = pusher,
 	                   .items = batch->items,
 	                   .deadline_ns = deadline_ns,
-	                   .done = done};
+	                   .done = done,
+	                   .batch = batch};
 	pusher->under_way++;
-	if (encode(p, batch, &bytes, &error) < 0) {
+	if (begin(p, &error) < 0) {
 		error_wrap(&error, "the request cannot be encoded");
 		push_end(p, &(struct outcome){.status = error.kind == ERROR_RETRYABLE
 		                                                ? OUTCOME_RETRY
 		                                                : OUTCOME_PERMANENT,
 		                              .message = error.message});
-	} else if (bytes > pusher->request_limit && batch->items > 1) {
-		divide(p, batch, bytes);
-	} else if (bytes > pusher->request_limit) {
-		too_large(p, bytes);
-	} else {
-		begin(p, bytes);
+	} else if (p->bytes <= ON_POOL ||
+	           (pusher->encoding == PUSH_PROTOBUF && pusher->coding == CODING_IDENTITY)) {
+		make(p);
+		on_made(p);
+	} else if (work_submit(pusher->owner->host->loop, make, on_made, p) < 0) {
+		push_retry(p, "no memory to encode the request");
 	}
 }
 

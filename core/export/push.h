@@ -1,8 +1,9 @@
 /* push: one attempt to deliver a batch: as one request, or as several when it is too large for one.
  *
- * A request's bytes are gathered from where they lie, or printed as JSON; compressed if so configured,
- * large ones on a thread of the pool; and handed to the exporter's protocol, which ends the push with an
- * outcome. The batch stays its owner's until then. */
+ * A request's bytes are gathered from where they lie, or printed as JSON; compressed if so configured; and
+ * handed to the exporter's protocol, which ends the push with an outcome. Large ones are printed and
+ * compressed on a thread of the pool, and what that makes is charged to the host's budget. The batch stays
+ * its owner's until the end. */
 #ifndef WEIR_EXPORT_PUSH_H
 #define WEIR_EXPORT_PUSH_H
 
@@ -43,10 +44,13 @@ struct push {
 
 	/* of push.c */
 	struct done done;
+	const struct batch *batch;
 	struct gather gather; /* points into the batch */
 	struct buffer text, compressed;
 	struct slice piece;
-	int result; /* of compressing */
+	size_t bytes;   /* before compression */
+	size_t charged; /* to the budget */
+	int result;     /* of printing and compressing */
 };
 
 /* An exporter_send (core/export/exporter.h). */

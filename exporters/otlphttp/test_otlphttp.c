@@ -155,6 +155,24 @@ static void compresses_large_batches_on_the_pool(void **state)
 	assert_dumped(f, "\"items\": 50000");
 }
 
+static void charges_what_it_prints_on_the_pool(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r;
+
+	create(f, SIGNAL_TRACES, "ok", ", encoding: json, compression: none");
+	r = give(f, SIGNAL_TRACES, 20000);
+	assert_int_equal(r->outcome.status, OUTCOME_OK);
+	assert_dumped(f, "\"items\": 20000");
+	assert_int_equal(f->stage.budget.used, 0);
+	/* The text was the last that was charged. */
+	f->stage.budget.limit = f->stage.budget.peak - 1;
+	r = give(f, SIGNAL_TRACES, 20000);
+	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
+	assert_non_null(strstr(r->message, "the memory limit leaves no room"));
+	f->stage.budget.limit = 0;
+}
+
 /* ---- collector.md, section 3.2: the client's duties */
 
 static void retries_exactly_what_otlp_allows(void **state)
@@ -553,6 +571,7 @@ int main(void)
 		TEST(delivers_every_compression),
 		TEST(compresses_as_hard_as_it_is_told),
 		TEST(compresses_large_batches_on_the_pool),
+		TEST(charges_what_it_prints_on_the_pool),
 		TEST(retries_exactly_what_otlp_allows),
 		TEST(obeys_retry_after),
 		TEST(reads_a_json_status),
