@@ -141,6 +141,11 @@ void stream_pause(struct stream *s, bool paused)
 		tcp_pause(s->tcp, paused);
 }
 
+void stream_set_read_size(struct stream *s, size_t bytes)
+{
+	tcp_set_read_size(s->tcp, bytes);
+}
+
 static void on_tcp_drained(void *arg)
 {
 	struct stream *s = arg;

@@ -28,6 +28,9 @@ const char *stream_alpn(const struct stream *s);
 /* Nothing is read while it is paused. */
 void stream_pause(struct stream *s, bool paused);
 
+/* As tcp_set_read_size(). */
+void stream_set_read_size(struct stream *s, size_t bytes);
+
 /* As tcp_finish(). */
 void stream_finish(struct stream *s);
 

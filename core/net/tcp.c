@@ -10,7 +10,7 @@
 
 enum {
 	READ_BYTES = 256 * 1024,
-	READS_AT_ONCE = 4,
+	READS_AT_ONCE = 1,
 	WRITE_PIECES = 64, /* of one system call */
 	KEEP_OUTPUT =
 		128 * 1024 /* an output buffer that grew beyond is given back when it is empty */
@@ -69,6 +69,7 @@ struct tcp *tcp_new(struct loop *loop, const struct tcp_events *events, void *ar
 	t->loop = loop;
 	t->events = events;
 	t->arg = arg;
+	t->read_size = READ_BYTES;
 	return t;
 }
 
@@ -151,21 +152,27 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 	(void)suggested;
 	buf->base = t->reader->bytes;
-	buf->len = over ? 0 : READ_BYTES;
+	buf->len = over ? 0 : t->read_size;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct tcp *t = stream->data;
 
-	if (n < READ_BYTES)
+	if (n < (ssize_t)buf->len || n <= 0)
 		t->reads = 0;
-	if (n > 0)
+	if (n > 0 && !t->deaf)
 		t->events->on_data(t->arg, slice_of(buf->base, (size_t)n));
 	else if (n == UV_EOF)
 		tcp_end(t, NULL);
 	else if (n < 0 && n != UV_ENOBUFS)
 		end_broken(t, (int)n);
+}
+
+static void start_reading(struct tcp *t)
+{
+	/* cannot fail on an open stream that is read by nobody else */
+	uv_read_start(&t->socket->uv.stream, on_alloc, on_read);
 }
 
 struct loop *tcp_loop(const struct tcp *t)
@@ -201,10 +208,18 @@ void tcp_pause(struct tcp *t, bool paused)
 	if (t->ended || t->closing || !t->socket)
 		return;
 	t->reads = 0;
-	if (paused)
+	t->paused = paused;
+	if (!paused)
+		start_reading(t);
+	else if (t->mute)
+		t->deaf = true;
+	else
 		uv_read_stop(&t->socket->uv.stream);
-	else /* cannot fail on an open stream that is read by nobody else */
-		uv_read_start(&t->socket->uv.stream, on_alloc, on_read);
+}
+
+void tcp_set_read_size(struct tcp *t, size_t bytes)
+{
+	t->read_size = bytes > 0 && bytes < READ_BYTES ? (uint32_t)bytes : READ_BYTES;
 }
 
 const char *tcp_peer(const struct tcp *t)
@@ -237,11 +252,16 @@ static void start_shutdown(struct tcp *t)
 }
 
 /* The peer takes no more. What it said last may still be unread and is the better reason (an alert of TLS, a
- * GOAWAY): reading goes on to its end, which is near, and tells it. */
+ * GOAWAY): reading goes on to its end, which is near, and tells it. Who has paused does not want to know, but has to be
+ * told of the end. */
 static void stop_writing(struct tcp *t)
 {
 	t->mute = true;
 	buffer_fini(&t->waiting);
+	if (t->paused && !t->deaf) {
+		t->deaf = true;
+		start_reading(t);
+	}
 }
 
 static int start_write(struct tcp *t);

@@ -44,8 +44,12 @@ size_t tcp_unsent(const struct tcp *t);
 /* Ends this side once everything unsent has gone; reading goes on. */
 void tcp_finish(struct tcp *t);
 
-/* Nothing is read while it is paused, and an end of the connection not noticed. */
+/* Nothing is read while it is paused, and an end of the connection not noticed unless something is written. */
 void tcp_pause(struct tcp *t, bool paused);
+
+/* So much may come with one on_data from now on; what is more than the loop's buffer, or 0, means all that fits
+ * there. */
+void tcp_set_read_size(struct tcp *t, size_t bytes);
 
 /* "127.0.0.1:4317", "[::1]:4317", "unix:/path"; "" when not connected. */
 const char *tcp_peer(const struct tcp *t);

@@ -55,8 +55,10 @@ struct tcp {
 	struct buffer waiting, being_written;
 	bool ended; /* on_end was told */
 	bool mute;  /* a write failed */
-	bool closing, writing, finish;
-	uint8_t reads; /* since the socket had its turn */
+	bool deaf;  /* and what still comes is thrown away up to the end */
+	bool closing, writing, finish, paused;
+	uint8_t reads;      /* since the socket had its turn */
+	uint32_t read_size; /* of one read */
 
 	void (*freed)(void *arg);
 	void *freed_arg;

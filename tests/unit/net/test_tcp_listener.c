@@ -199,7 +199,7 @@ static void reads_nothing_while_it_is_paused(void **state)
 /* Whoever always has more to read gets his turn, and then the others theirs. */
 static void gives_every_connection_its_turn(void **state)
 {
-	enum { MUCH = 4 * 1024 * 1024, TURN = 1024 * 1024 };
+	enum { MUCH = 4 * 1024 * 1024, TURN = 256 * 1024 };
 	struct server s;
 	size_t sent, before = 0;
 	int peer;
@@ -213,6 +213,30 @@ static void gives_every_connection_its_turn(void **state)
 	while (s.connections[0].received < sent) {
 		loop_run_once(s.net->loop);
 		assert_true(s.connections[0].received - before <= TURN);
+		before = s.connections[0].received;
+	}
+	close(peer);
+	end(&s);
+}
+
+/* Who would have to keep what comes too early reads little at once. */
+static void reads_as_much_at_once_as_it_is_told_to(void **state)
+{
+	enum { MUCH = 1000000, SIZE = 10000 };
+	struct server s;
+	size_t sent, before = 0;
+	int peer;
+
+	begin(&s, state, "127.0.0.1:0");
+	s.pausing = true;
+	peer = peer_new(&s);
+	net_test_wait_count(s.net, &s.accepted, 1);
+	tcp_set_read_size(s.connections[0].tcp, SIZE);
+	sent = fill(peer, MUCH);
+	tcp_pause(s.connections[0].tcp, false);
+	while (s.connections[0].received < sent) {
+		loop_run_once(s.net->loop);
+		assert_true(s.connections[0].received - before <= SIZE);
 		before = s.connections[0].received;
 	}
 	close(peer);
@@ -483,6 +507,7 @@ int main(void)
 		NET_TEST(notices_peers_that_are_gone_without_a_word),
 		NET_TEST(reads_nothing_while_it_is_paused),
 		NET_TEST(gives_every_connection_its_turn),
+		NET_TEST(reads_as_much_at_once_as_it_is_told_to),
 		NET_TEST(sends_many_pieces_in_order),
 		NET_TEST(turns_connections_away_when_no_descriptor_is_left),
 		NET_TEST(listens_on_a_path_and_removes_it),
