@@ -13,6 +13,9 @@ static const char magic[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* RFC 9113, 3.4
 /* The first byte of a TLS ClientHello's record (RFC 8446, 5.1). */
 enum { TLS_HANDSHAKE = 22 };
 
+/* What is read at once before it is known which version is spoken. */
+enum { READ_FIRST = 16 * 1024 };
+
 /* What is read and thrown away after a connection was given up for what it sent. */
 enum { THROW_AWAY = 64 * 1024 };
 
@@ -35,7 +38,7 @@ static void destroy(struct http_connection *c)
 
 	c->busy++; /* what is told now may come back */
 	http_exchange_lose_all(c);
-	list_remove(&c->dirty);
+	list_remove(&c->later);
 	timer_free(c->timer);
 	http_server_settle(s);
 	if (c->stream)
@@ -311,7 +314,7 @@ void http_connection_new(struct http_server *s, struct tcp *tcp)
 	c->timer = timer;
 	c->phase = s->config.tls ? HTTP_HANDSHAKE : HTTP_UNKNOWN;
 	list_init(&c->exchanges);
-	list_init(&c->dirty);
+	list_init(&c->later);
 	list_push(&s->connections, &c->link);
 	s->n_connections++;
 	s->n_allocated++;
@@ -319,5 +322,7 @@ void http_connection_new(struct http_server *s, struct tcp *tcp)
 	http_patience_begin(c);
 	if (serve(c, tcp) < 0)
 		http_connection_close(c);
+	else if (s->config.http1)
+		stream_set_read_size(c->stream, READ_FIRST);
 	http_connection_leave(c);
 }

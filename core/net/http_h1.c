@@ -1,6 +1,7 @@
 /* HTTP/1.1 on a connection. Requests are answered one after the other: while one waits for its
  * response, or a response for the peer to take it, at most one read of later requests is kept and
- * the connection is paused. Until then it is read, so that a client that leaves is noticed. */
+ * the connection is paused. Until then it is read, so that a client that leaves is noticed. So a read
+ * is small where requests begin, and grows to what is left of a body. */
 #include "core/net/http_internal.h"
 
 #include <stdlib.h>
@@ -13,8 +14,18 @@ enum { WORTH_READING = 64 * 1024 };
  * reset while it still sends may never see the response. */
 enum { THROW_AWAY = 16 * 1024 * 1024 };
 
+enum {
+	/* What comes with one read: heads, and what may be a piece of a body or requests behind it. */
+	READ_HEADS = 16 * 1024,
+	READ_CHUNKS = 64 * 1024,
+	READ_BODY = 1024 * 1024,
+	/* What is answered before other connections have their turn. */
+	REQUESTS_AT_ONCE = 32,
+};
+
 bool http_h1_begin(struct http_connection *c)
 {
+	stream_set_read_size(c->stream, READ_HEADS);
 	c->h1 = h1_new(c->server->config.limits.header_list);
 	return c->h1 != NULL;
 }
@@ -151,13 +162,19 @@ static bool can_take(const struct http_connection *c)
 
 static void take(struct http_connection *c, struct slice *bytes)
 {
+	unsigned requests = 0;
 	struct slice part;
 
 	while (can_take(c)) {
+		if (requests == REQUESTS_AT_ONCE && !c->current && bytes->len > 0) {
+			http_server_go_on_later(c->server, c);
+			return;
+		}
 		switch (h1_next(c->h1, bytes, &part)) {
 		case H1_MORE:
 			return;
 		case H1_HEAD:
+			requests++;
 			on_head(c);
 			break;
 		case H1_BODY:
@@ -174,6 +191,19 @@ static void take(struct http_connection *c, struct slice *bytes)
 			break;
 		}
 	}
+}
+
+static size_t read_size(const struct http_connection *c)
+{
+	const struct http_exchange *x = c->current;
+	uint64_t left;
+
+	if (!x || x->state != EXCHANGE_READING)
+		return READ_HEADS;
+	if (!x->request.has_length)
+		return READ_CHUNKS;
+	left = x->request.length - x->body_bytes;
+	return left < READ_BODY ? (size_t)left + READ_HEADS : READ_BODY;
 }
 
 /* Takes what can be taken and keeps the rest. */
@@ -195,6 +225,7 @@ static void feed(struct http_connection *c, struct slice bytes)
 	c->feeding = false;
 	if (c->phase == HTTP_1 && !c->doomed) {
 		buffer_append_slice(&c->pending, rest);
+		stream_set_read_size(c->stream, read_size(c));
 		if (c->pending.failed)
 			http_connection_close(c);
 		else

@@ -85,6 +85,7 @@ static const struct h2_server_events session_events = {.write = on_write,
 
 bool http_h2_begin(struct http_connection *c)
 {
+	stream_set_read_size(c->stream, 0);
 	return h2_server_new(&session_events, c, &c->server->config.limits, &c->h2, NULL) == 0;
 }
 
@@ -141,7 +142,7 @@ void http_h2_respond(struct http_exchange *x, struct http_response *response)
 	if (h2_server_respond(stream, response, &error) < 0)
 		h2_server_reset(stream, HTTP_H2_INTERNAL_ERROR);
 	if (!c->feeding)
-		http_server_flush_later(c->server, c);
+		http_server_go_on_later(c->server, c);
 }
 
 void http_h2_cancel(struct http_exchange *x)

@@ -45,7 +45,8 @@ enum http_phase {
 
 struct http_connection {
 	struct list link;  /* of the server */
-	struct list dirty; /* of the server: responses wait to be sent together */
+	struct list later; /* of the server: responses wait to be sent together, or requests for
+	                      their turn */
 	struct http_server *server;
 	struct stream *stream;
 	struct timer *timer;
@@ -88,13 +89,13 @@ struct http_server {
 	const struct logger *log;
 	struct tcp_listener *listener;
 	uint64_t max_connections;
-	struct list connections, dirty;
+	struct list connections, later;
 	size_t n_connections, n_allocated; /* listed; whose memory is not yet free */
 	uint64_t accepted, struck[HTTP_LIMIT_COUNT];
 	uint64_t exhausted; /* the listener's count, as far as it is in struck */
 	struct log_site sites[HTTP_LIMIT_COUNT];
-	uv_idle_t flush; /* runs once before the loop waits again; costs no system call */
-	bool flush_is_open, draining, closing;
+	uv_idle_t turn; /* runs once before the loop waits again; costs no system call */
+	bool turn_is_open, draining, closing;
 	void (*drained)(void *arg);
 	void *drained_arg;
 	void (*closed)(void *arg);
@@ -108,8 +109,9 @@ void http_server_strike(struct http_server *s, enum http_limit l, const char *pe
                         const char *detail);
 /* A connection has left the list, or its memory is free. */
 void http_server_settle(struct http_server *s);
-/* The connection's waiting frames are sent once before the loop waits. */
-void http_server_flush_later(struct http_server *s, struct http_connection *c);
+/* The connection's waiting frames are sent once before the loop waits; with HTTP/1.1 it goes on with what it has
+ * kept, after all others that can be read have had their turn. */
+void http_server_go_on_later(struct http_server *s, struct http_connection *c);
 
 /* ---- http_connection.c */
 

@@ -58,29 +58,46 @@ void http_server_strike(struct http_server *s, enum http_limit l, const char *pe
 		          strikes[l].sentence, detail ? ": " : "", detail ? detail : "");
 }
 
-/* ---- what waits to be sent */
+/* ---- what goes on later */
 
-static void on_flush(uv_idle_t *handle)
+static void move_all(struct list *from, struct list *to)
+{
+	while (!list_is_empty(from)) {
+		struct list *first = from->next;
+
+		list_remove(first);
+		list_push(to, first);
+	}
+}
+
+/* Who comes back to the list meanwhile has its turn after the loop has looked at all others. */
+static void on_turn(uv_idle_t *handle)
 {
 	struct http_server *s = handle->data;
 	struct http_connection *c;
+	struct list now;
 
 	uv_idle_stop(handle);
-	while ((c = LIST_FIRST(&s->dirty, struct http_connection, dirty))) {
-		list_remove(&c->dirty);
+	list_init(&now);
+	move_all(&s->later, &now);
+	while ((c = LIST_FIRST(&now, struct http_connection, later))) {
+		list_remove(&c->later);
 		http_connection_enter(c);
-		http_h2_send(c);
+		if (c->phase == HTTP_2)
+			http_h2_send(c);
+		else if (c->phase == HTTP_1)
+			http_h1_resume(c);
 		http_connection_leave(c);
 	}
 }
 
-void http_server_flush_later(struct http_server *s, struct http_connection *c)
+void http_server_go_on_later(struct http_server *s, struct http_connection *c)
 {
-	if (!list_is_empty(&c->dirty))
+	if (!list_is_empty(&c->later) || s->closing)
 		return;
-	if (list_is_empty(&s->dirty))
-		uv_idle_start(&s->flush, on_flush);
-	list_push(&s->dirty, &c->dirty);
+	if (list_is_empty(&s->later))
+		uv_idle_start(&s->turn, on_turn);
+	list_push(&s->later, &c->later);
 }
 
 /* ---- the end */
@@ -90,7 +107,7 @@ static void maybe_closed(struct http_server *s)
 	void (*closed)(void *arg) = s->closed;
 	void *arg = s->closed_arg;
 
-	if (!s->closing || s->n_allocated > 0 || s->flush_is_open)
+	if (!s->closing || s->n_allocated > 0 || s->turn_is_open)
 		return;
 	free(s);
 	closed(arg);
@@ -126,14 +143,11 @@ static void stop_listening(struct http_server *s)
 /* Each one may take others with it: the list is begun anew after every call. */
 static void drain_all(struct http_server *s)
 {
-	struct http_connection *c, *following;
+	struct http_connection *c;
 	struct list waiting;
 
 	list_init(&waiting);
-	LIST_FOR_EACH_SAFE(c, following, &s->connections, link) {
-		list_remove(&c->link);
-		list_push(&waiting, &c->link);
-	}
+	move_all(&s->connections, &waiting);
 	while ((c = LIST_FIRST(&waiting, struct http_connection, link))) {
 		list_remove(&c->link);
 		list_push(&s->connections, &c->link);
@@ -153,11 +167,11 @@ void http_server_drain(struct http_server *s, void (*drained)(void *arg), void *
 	maybe_drained(s);
 }
 
-static void on_flush_closed(uv_handle_t *handle)
+static void on_turn_closed(uv_handle_t *handle)
 {
 	struct http_server *s = handle->data;
 
-	s->flush_is_open = false;
+	s->turn_is_open = false;
 	maybe_closed(s);
 }
 
@@ -179,7 +193,7 @@ void http_server_close(struct http_server *s, void (*closed)(void *arg), void *a
 		http_connection_close(c);
 		http_connection_leave(c);
 	}
-	uv_close((uv_handle_t *)&s->flush, on_flush_closed);
+	uv_close((uv_handle_t *)&s->turn, on_turn_closed);
 }
 
 /* ---- the beginning */
@@ -231,16 +245,16 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
 	s->log = log;
 	s->max_connections = connections_that_fit(config->limits.connections);
 	list_init(&s->connections);
-	list_init(&s->dirty);
+	list_init(&s->later);
 	r = tcp_listen(loop, config->endpoint, on_accept, s, &s->listener, error);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
 	s->config.endpoint = NULL;
-	uv_idle_init(loop_uv(loop), &s->flush);
-	s->flush.data = s;
-	s->flush_is_open = true;
+	uv_idle_init(loop_uv(loop), &s->turn);
+	s->turn.data = s;
+	s->turn_is_open = true;
 	*ret = s;
 	return 0;
 }

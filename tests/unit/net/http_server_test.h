@@ -13,8 +13,10 @@
 #include "core/net/http_server.h"
 #include "core/net/tcp.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { KEPT_EXCHANGES = 512 };
 
@@ -296,6 +298,20 @@ static inline void client_wait_times(struct client *c, const char *text, unsigne
 static inline void client_wait(struct client *c, const char *text)
 {
 	client_wait_times(c, text, 1);
+}
+
+/* A socket below libuv, with a small window, that is not read. */
+static inline int connect_lazily(struct fixture *f)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	                         .sin_port = htons(http_server_port(f->server)),
+	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 4096;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	return fd;
 }
 
 /* A healthy client's request, after something bad has been done by another one. */

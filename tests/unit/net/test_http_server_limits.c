@@ -268,20 +268,6 @@ static void does_not_hurry_the_handler(void **state)
 
 /* ---- time for responses */
 
-/* A socket below libuv, with a small window, that is not read. */
-static int connect_lazily(struct fixture *f)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET,
-	                         .sin_port = htons(http_server_port(f->server)),
-	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 4096;
-
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-	return fd;
-}
-
 static void gives_up_who_does_not_read(void **state)
 {
 	static const char request[] = "GET /big HTTP/1.1\r\nHost: x\r\n\r\n";
