@@ -120,6 +120,17 @@ void http_connection_drain(struct http_connection *c)
 
 void http_connection_strike(struct http_connection *c, enum http_limit l, const char *detail)
 {
+	uint64_t now = loop_now_ns(c->server->loop);
+
+	if (now - c->told_at > LOG_WINDOW_NS) {
+		c->told_at = now;
+		c->struck = 0;
+	}
+	if (c->struck & 1U << l) { /* the lines that are not for this one are left to others */
+		c->server->struck[l]++;
+		return;
+	}
+	c->struck |= 1U << l;
 	http_server_strike(c->server, l, stream_peer(c->stream), detail);
 }
 

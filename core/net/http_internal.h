@@ -77,6 +77,8 @@ struct http_connection {
 	uint64_t held_since,
 		held; /* how long the window was withheld, so that bodies could not come */
 	bool looked_late;
+	uint32_t struck; /* kinds of strikes that were said since told_at */
+	uint64_t told_at;
 	uint8_t magic;        /* UNKNOWN: bytes of HTTP/2's preface that have come */
 	size_t to_throw_away; /* LINGERING: what is still read */
 };

@@ -29,6 +29,8 @@ struct fixture {
 	struct http_server_config config;
 	struct endpoint endpoint;
 	struct http_server *server;
+	struct log_sink sink;
+	struct logger log;
 	unsigned requests, ends, gone, responses, body_bytes, bad_requests;
 	unsigned open; /* exchanges that are neither answered nor gone */
 	struct http_exchange *kept[KEPT_EXCHANGES];
@@ -157,6 +159,7 @@ static inline void fixture_begin(struct fixture *f, void **state)
 {
 	*f = (struct fixture){.net = *state};
 	f->endpoint = net_test_endpoint("127.0.0.1:0");
+	f->sink = (struct log_sink){.level = LOG_ERROR, .fd = 2};
 	f->config = (struct http_server_config){.endpoint = &f->endpoint,
 	                                        .http1 = true,
 	                                        .http2 = true,
@@ -165,13 +168,12 @@ static inline void fixture_begin(struct fixture *f, void **state)
 
 static inline void fixture_listen(struct fixture *f)
 {
-	static const struct log_sink sink = {.level = LOG_ERROR, .fd = 2};
-	static const struct logger log = {.sink = &sink, .subject = "test"};
 	struct error error = ERROR_INIT;
 
+	f->log = (struct logger){.sink = &f->sink, .subject = "test"};
 	if (http_server_new(f->net->loop, &f->config,
 	                    f->own_bad_requests ? &test_handler_with_bodies : &test_handler, f,
-	                    &log, &f->server, &error) < 0)
+	                    &f->log, &f->server, &error) < 0)
 		fail_msg("%s", error.message);
 }
 

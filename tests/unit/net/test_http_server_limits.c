@@ -4,9 +4,9 @@
 #include "core/base/units.h"
 #include "core/net/http_config.h"
 
-#include <netinet/in.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #define SHORT_NS (250 * NS_PER_MS)
 
@@ -530,6 +530,47 @@ static void refuses_streams_beyond_what_it_announced(void **state)
 	fixture_close(&f);
 }
 
+static unsigned lines_of(int fd)
+{
+	char text[4096];
+	unsigned lines = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text, sizeof text)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	return lines;
+}
+
+/* Ten lines about one peer would hide all others. */
+static void says_once_what_one_peer_does_again_and_again(void **state)
+{
+	int log[2];
+	struct fixture f;
+	struct client one, other;
+
+	assert_int_equal(pipe2(log, O_NONBLOCK | O_CLOEXEC), 0);
+	fixture_begin(&f, state);
+	f.config.limits.streams = 1;
+	f.sink = (struct log_sink){.level = LOG_WARN, .fd = log[1]};
+	fixture_listen(&f);
+	client_begin(&f, &one);
+	for (uint32_t i = 0; i < 50; i++)
+		client_request(&one, 1 + 2 * i, "/later", true);
+	wait_for_strike(&f, HTTP_LIMIT_STREAMS, 49);
+	assert_int_equal(lines_of(log[0]), 1);
+	client_begin(&f, &other);
+	for (uint32_t i = 0; i < 2; i++)
+		client_request(&other, 1 + 2 * i, "/later", true);
+	wait_for_strike(&f, HTTP_LIMIT_STREAMS, 50);
+	assert_int_equal(lines_of(log[0]), 1);
+	client_close(&one);
+	client_close(&other);
+	fixture_close(&f);
+	close(log[0]);
+	close(log[1]);
+}
+
 static void ends_on_what_is_not_http2(void **state)
 {
 	static const uint8_t junk[40] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
@@ -616,6 +657,7 @@ int main(void)
 		NET_TEST(ends_rapid_reset),
 		NET_TEST(ends_a_flood_of_pings),
 		NET_TEST(refuses_streams_beyond_what_it_announced),
+		NET_TEST(says_once_what_one_peer_does_again_and_again),
 		NET_TEST(ends_on_what_is_not_http2),
 		cmocka_unit_test(documents_the_defaults_that_it_has),
 		cmocka_unit_test(names_every_limit),
