@@ -49,9 +49,9 @@ struct http_client_request {
 };
 
 enum http_client_result {
-	HTTP_CLIENT_ANSWERED,   /* by whatever status */
-	HTTP_CLIENT_FAILED,     /* no connection, or it broke, or no memory: may succeed later */
-	HTTP_CLIENT_LATE,       /* the deadline has passed */
+	HTTP_CLIENT_ANSWERED, /* by whatever status; an error's body is empty when it was cut short */
+	HTTP_CLIENT_FAILED,   /* no connection, or it broke, or no memory: may succeed later */
+	HTTP_CLIENT_LATE,     /* the deadline has passed */
 	HTTP_CLIENT_UNREADABLE, /* an answer with that status came, but its body is above the limit
 	                           or not what its content-encoding says */
 	HTTP_CLIENT_REFUSED,    /* not sent: the URL or a header cannot be */

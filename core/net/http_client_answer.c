@@ -176,8 +176,7 @@ static void inflate(struct http_client_exchange *x, struct http_client_response 
 	buffer_fini(&plain);
 }
 
-static void read_answer(struct http_client_exchange *x, struct http_client_response *r, char *text,
-                        size_t size)
+static void read_header(struct http_client_exchange *x, struct http_client_response *r)
 {
 	struct slice value;
 
@@ -185,7 +184,6 @@ static void read_answer(struct http_client_exchange *x, struct http_client_respo
 	header(x->easy, "content-type", &r->type);
 	if (header(x->easy, "retry-after", &value))
 		r->has_retry_after = parse_retry_after(value, &r->retry_after_ns);
-	inflate(x, r, text, size);
 }
 
 void http_client_exchange_tell(struct http_client_exchange *x, enum http_client_result result,
@@ -207,7 +205,13 @@ void http_client_exchange_tell(struct http_client_exchange *x, enum http_client_
 		                 : x->limit);
 		set_unreadable(x, &r, why, text, sizeof text);
 	} else if (result == HTTP_CLIENT_ANSWERED) {
-		read_answer(x, &r, text, sizeof text);
+		read_header(x, &r);
+		inflate(x, &r, text, sizeof text);
+	} else if (result == HTTP_CLIENT_FAILED && !x->no_memory && status >= 400) {
+		/* The connection broke, maybe because nobody wanted to read the request to its
+		 * end; what was to be known has come. */
+		r.result = HTTP_CLIENT_ANSWERED;
+		read_header(x, &r);
 	} else if (result == HTTP_CLIENT_LATE) {
 		explain_late(x, text, sizeof text);
 	} else if (result == HTTP_CLIENT_CANCELED) {

@@ -15,6 +15,7 @@ Behaviours (--behaviour, or the header x-behaviour of a request):
   headers                   200 with header fields without end
   close                     read the request and close
   early                     answer 413 without reading the body, and close
+  cut                       the same, with less of a body than its header says
   redirect                  307 to the same place
   page                      502 with text/html
   fail-first:N[:CODE[:RETRY-AFTER]]   the first N requests get CODE (503), then ok
@@ -81,6 +82,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         behaviour = self.headers.get("x-behaviour", self.judge.behaviour)
         if behaviour == "early":
             self.send(413, b"")
+            self.close_connection = True
+            return
+        if behaviour == "cut":
+            self.wfile.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 100\r\n\r\ntoo la")
             self.close_connection = True
             return
         self.judge.answer(self, self.rfile.read(int(self.headers.get("content-length", 0))))
@@ -207,13 +212,14 @@ class JudgeHttp:
         else:
             self._accept(handler, body, what, rest)
 
-    def _accept(self, handler, body, what, rest):
+    def decode(self, handler, body):
+        """The name of the signal and the message; refuses and returns None, None when there is none."""
         path = handler.path.split("?")[0]
         name = PATHS.get("/" + "/".join(path.split("/")[-2:]))
         name = handler.headers.get("x-signal", name)
         if not name:
             self._refuse(handler, 404)
-            return
+            return None, None
         try:
             plain = codings.unpack(handler.headers.get("content-encoding"), body)
             kind = handler.headers.get("content-type")
@@ -224,19 +230,30 @@ class JudgeHttp:
                 request.ParseFromString(plain)
             else:
                 raise ValueError(f"content type {kind}")
+            return name, request
         except Exception as why:  # pylint: disable=broad-except
             print(f"judge_http: {why}", file=sys.stderr, flush=True)
             self._refuse(handler, 400)
+            return None, None
+
+    def _accept(self, handler, body, what, rest):
+        name, request = self.decode(handler, body)
+        if not name:
             return
         response = self.messages.response(name)()
         if what == "partial":
             setattr(response.partial_success, judge.REJECTED[name], int(rest[0]))
             response.partial_success.error_message = rest[1] if len(rest) > 1 else "some were bad"
         self._record(name, request, handler)
+        self.respond(handler, response)
+
+    @staticmethod
+    def respond(handler, response, **headers):
+        kind = handler.headers.get("content-type")
         if kind == "application/json":
-            handler.send(200, json_format.MessageToJson(response).encode(), kind)
+            handler.send(200, json_format.MessageToJson(response).encode(), kind, **headers)
         else:
-            handler.send(200, response.SerializeToString(), kind)
+            handler.send(200, response.SerializeToString(), kind, **headers)
 
     def _record(self, name, request, handler):
         entry = {"signal": judge.SIGNALS[name], "items": judge.count_items(name, request), "path": handler.path,

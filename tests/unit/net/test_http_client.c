@@ -309,6 +309,41 @@ static void tells_an_answer_that_comes_before_the_body_was_read(void **state)
 	end(&f);
 }
 
+/* The server ends the connection with most of the body unread: what it said before counts. */
+static void tells_an_answer_that_comes_while_the_body_is_written(void **state)
+{
+	static uint8_t zeros[16 << 20];
+	struct slice piece = slice_of(zeros, sizeof zeros);
+	struct fixture f;
+
+	begin(&f, state, "early");
+	f.caller.request.pieces = &piece;
+	f.caller.request.n_pieces = 1;
+	for (int i = 0; i < 20; i++) {
+		http_caller_call(&f.caller);
+		assert_answered(&f.caller, 413);
+	}
+	end(&f);
+}
+
+/* What is missing of it is only what people read. */
+static void takes_an_error_whose_body_is_cut_for_an_answer(void **state)
+{
+	static uint8_t zeros[1 << 20];
+	struct slice piece = slice_of(zeros, sizeof zeros);
+	struct fixture f;
+
+	begin(&f, state, "cut");
+	f.caller.request.pieces = &piece;
+	f.caller.request.n_pieces = 1;
+	for (int i = 0; i < 5; i++) {
+		http_caller_call(&f.caller);
+		assert_answered(&f.caller, 413);
+	}
+	assert_int_equal(f.caller.body.len, 0);
+	end(&f);
+}
+
 static void refuses_a_header_with_a_line_break(void **state)
 {
 	struct http_header header = {SLICE_LITERAL("x-token"), SLICE_LITERAL("a\r\nb: c"), true};
@@ -645,6 +680,8 @@ int main(void)
 		TEST(tells_an_unknown_name),
 		TEST(does_not_wait_for_a_look_up_that_is_given_up),
 		TEST(tells_an_answer_that_comes_before_the_body_was_read),
+		TEST(tells_an_answer_that_comes_while_the_body_is_written),
+		TEST(takes_an_error_whose_body_is_cut_for_an_answer),
 		TEST(refuses_a_header_with_a_line_break),
 		TEST(uses_a_connection_again_and_one_that_was_closed_no_more),
 		TEST(closes_what_has_been_idle),
