@@ -13,10 +13,10 @@
 #include <stdlib.h>
 
 enum {
-	/* What may be done at once on the loop: each about a third of a millisecond. */
+	/* What may be done at once on the loop: each usually about a third of a millisecond. */
 	INFLATE_ON_LOOP = 64 * 1024, /* bytes in */
 	INFLATED_ON_LOOP = 256 * 1024,
-	JSON_ON_LOOP = 64 * 1024,
+	DECODE_ON_LOOP = 64 * 1024, /* whatever it takes */
 	PROTOBUF_ON_LOOP = 2 * 1024 * 1024,
 
 	ROOM_MIN = 4096,
@@ -28,8 +28,9 @@ enum {
 	 * times: the attack that the bound stops. */
 	JSON_RATIO_USUAL = 4,
 	JSON_RATIO_MAX = 32,
-	/* Groups of two bytes each are the worst here. */
-	PROTOBUF_RATIO_MAX = 1 + sizeof(struct group) / 2,
+	/* A group is a resource and its items, of 24 bytes on average at least. Two bytes are an empty one:
+	 * 64 KiB of gzip would become 3 GiB of them. */
+	PROTOBUF_RATIO_MAX = sizeof(struct group) / 24,
 };
 
 struct unpacking {
@@ -226,9 +227,9 @@ static void decoded(struct intake_request *r, int result, struct batch *batch,
 	}
 }
 
-static size_t loan_max(const struct intake_request *r)
+static unsigned ratio_max(const struct intake_request *r)
 {
-	return r->received * (r->encoding == OTLP_JSON ? JSON_RATIO_MAX : PROTOBUF_RATIO_MAX);
+	return r->encoding == OTLP_JSON ? JSON_RATIO_MAX : PROTOBUF_RATIO_MAX;
 }
 
 static void run_decode(void *arg)
@@ -239,13 +240,21 @@ static void run_decode(void *arg)
 	u->result = decode(u->request, &u->loan, &u->batch, &u->error);
 }
 
+static void refuse_ratio(struct intake_request *r)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "decoded, the request would take more than %u times its bytes",
+	         ratio_max(r));
+	refuse(r, GRPC_RESOURCE_EXHAUSTED, text);
+}
+
 static void lend(struct unpacking *u, size_t size);
 
-static void on_decoded(void *arg)
+/* What was lent is returned, or the batch's from now on. */
+static void settle(struct unpacking *u)
 {
-	struct unpacking *u = arg;
 	struct intake_request *r = u->request;
-	struct unpacker *unpacker = unpacker_of(u);
 	struct batch *batch = TAKE(u->batch);
 	size_t lent = u->loan.limit;
 
@@ -255,34 +264,59 @@ static void on_decoded(void *arg)
 	if (!r->exchange) {
 		batch_unref(batch);
 		give_up(u);
-	} else if (u->result == -ENOMEM && u->loan.refusals > 0 && lent < loan_max(r)) {
-		lend(u, lent * 4);
 	} else if (u->result == -ENOMEM && u->loan.refusals > 0) {
-		refuse(r, GRPC_RESOURCE_EXHAUSTED,
-		       "decoded, the request would take more than 32 times its bytes");
+		if (lent < r->received * ratio_max(r))
+			lend(u, lent * 4);
+		else
+			refuse_ratio(r);
 	} else {
 		decoded(r, u->result, batch, &u->error);
 	}
+}
+
+static void on_decoded(void *arg)
+{
+	struct unpacking *u = arg;
+	struct unpacker *unpacker = unpacker_of(u);
+
+	settle(u);
 	end_of_step(unpacker);
 }
 
-/* The budget is the loop's: the pool decodes on a sum that was taken for it. */
+/* Decodes on a sum that is taken for it: the budget is the loop's, and what is decoded has a bound.
+ * False: there is no memory. */
+static bool take_loan(struct unpacking *u, size_t size)
+{
+	if (!budget_take(budget_of(u->request), size))
+		return false;
+	u->loan = (struct budget){.limit = size};
+	return true;
+}
+
 static void lend(struct unpacking *u, size_t size)
 {
 	struct intake_request *r = u->request;
-	size_t max = loan_max(r);
+	size_t max = r->received * ratio_max(r);
 
 	if (size > max)
 		size = max;
-	if (!budget_take(budget_of(r), size)) {
+	if (!take_loan(u, size)) {
 		no_memory(r);
-		return;
-	}
-	u->loan = (struct budget){.limit = size};
-	if (!run_on_pool(u, run_decode, on_decoded)) {
+	} else if (!run_on_pool(u, run_decode, on_decoded)) {
 		budget_return(budget_of(r), size);
 		no_memory(r);
 	}
+}
+
+/* What takes more than the first sum goes to the pool with a larger one. */
+static void decode_here(struct unpacking *u, size_t size)
+{
+	if (!take_loan(u, size)) {
+		no_memory(u->request);
+		return;
+	}
+	run_decode(u);
+	settle(u);
 }
 
 static void decode_start(struct intake_request *r)
@@ -292,16 +326,18 @@ static void decode_start(struct intake_request *r)
 	struct batch *batch = NULL;
 	int result;
 
-	if (r->received <= (json ? JSON_ON_LOOP : PROTOBUF_ON_LOOP)) {
+	if (r->received <= DECODE_ON_LOOP) {
 		result = decode(r, budget_of(r), &batch, &error);
 		decoded(r, result, batch, &error);
-		return;
-	}
-	if (!r->unpacking && !unpacking_new(r)) {
+	} else if (!r->unpacking && !unpacking_new(r)) {
 		no_memory(r);
-		return;
+	} else if (json) {
+		lend(r->unpacking, r->received * JSON_RATIO_USUAL);
+	} else if (r->received <= PROTOBUF_ON_LOOP) {
+		decode_here(r->unpacking, r->received / 2);
+	} else {
+		lend(r->unpacking, r->received / 2);
 	}
-	lend(r->unpacking, json ? r->received * JSON_RATIO_USUAL : r->received / 2);
 }
 
 /* ---- inflating */

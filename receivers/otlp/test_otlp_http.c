@@ -612,6 +612,36 @@ static void what_would_decode_to_too_much_is_refused(void **state)
 	buffer_fini(&text);
 }
 
+/* 0a 00 is a group without anything in it, and costs as much as any. */
+static void more_groups_than_anybody_sends_are_refused(void **state)
+{
+	static const size_t sizes[] = {256 * 1024,
+	                               3 * MIB}; /* begun on the loop, and on the pool */
+	struct fixture *f = *state;
+
+	open_with(f, "");
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		uint8_t *bytes = calloc(1, sizes[i]);
+		struct slice all = slice_of(bytes, sizes[i]), packed_slice;
+		struct buffer packed = BUFFER_INIT;
+
+		for (size_t at = 0; at < sizes[i]; at += 2)
+			bytes[at] = 0x0a;
+		f->stage.budget.peak = 0;
+		refuse(f, "/v1/traces", "application/x-protobuf", NULL, all, 413,
+		       "more than 4 times its bytes");
+		assert_true(f->stage.budget.peak < 6 * all.len);
+		assert_int_equal(compress_pieces(CODING_GZIP, &all, 1, &packed, NULL), 0);
+		packed_slice = buffer_slice(&packed);
+		refuse(f, "/v1/traces", "application/x-protobuf", "gzip", packed_slice, 413,
+		       "more than 4 times its bytes");
+		assert_true(f->stage.budget.peak < 6 * all.len);
+		assert_int_equal(f->stage.budget.used, 0);
+		buffer_fini(&packed);
+		free(bytes);
+	}
+}
+
 /* More than may inflate at once, some of which go away. */
 static void many_large_bodies_take_turns(void **state)
 {
@@ -845,6 +875,7 @@ int main(void)
 		TEST(large_requests_of_every_kind_are_taken),
 		TEST(a_bomb_stops_at_the_limit),
 		TEST(what_would_decode_to_too_much_is_refused),
+		TEST(more_groups_than_anybody_sends_are_refused),
 		TEST(many_large_bodies_take_turns),
 		TEST(a_client_may_go_at_any_moment),
 		TEST(an_outcome_may_come_after_the_intake_has_gone),
