@@ -1,19 +1,15 @@
-#include "core/self/metrics.h"
-
-#include "core/base/arena.h"
+#include "core/base/clock.h"
 #include "core/base/list.h"
-#include "core/base/map.h"
 #include "core/base/utf8.h"
+#include "core/self/metrics_internal.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct metrics {
 	struct list collectors;
+	uint64_t started_unix_ns;
 };
 
 struct metrics_collector {
@@ -22,44 +18,14 @@ struct metrics_collector {
 	void *arg;
 };
 
-enum family_type { COUNTER, GAUGE, HISTOGRAM };
-static const char *const type_names[] = {"counter", "gauge", "histogram"};
-
-/* One line of the exposition: the series as it is written, and its value. */
-struct row {
-	struct map_node node; /* by series */
-	struct row *next;     /* in the family, in the order of first mention */
-	struct slice series;
-	double value;
-	bool fallback; /* reported by nobody but those who watch from outside */
-	bool wanted;   /* counts for the query */
-};
-
-struct family {
-	const char *name, *help;
-	enum family_type type;
-	struct row *first, *last;
-};
-
-/* One reading. Rows live in its arena; families stand sorted by name. */
-struct metrics_sink {
-	struct arena arena;
-	struct family *families;
-	size_t n_families, capacity;
-	struct map rows;
-	struct buffer series; /* scratch */
-	bool failed;
-
-	const char *wanted; /* a query for metrics_sum(); or NULL */
-	const struct metrics_label *wanted_labels;
-};
-
 struct metrics *metrics_new(void)
 {
 	struct metrics *m = calloc(1, sizeof *m);
 
-	if (m)
-		list_init(&m->collectors);
+	if (!m)
+		return NULL;
+	list_init(&m->collectors);
+	m->started_unix_ns = clock_realtime_ns();
 	return m;
 }
 
@@ -96,24 +62,30 @@ void metrics_unregister(struct metrics *m, struct metrics_collector *c)
 	free(c);
 }
 
-static bool row_is(const struct map_node *node, const void *key)
+uint64_t metrics_started_unix_ns(const struct metrics *m)
 {
-	const struct row *row = CONTAINER_OF(node, struct row, node);
-	return slice_equal(row->series, *(const struct slice *)key);
+	return m->started_unix_ns;
+}
+
+static bool point_is(const struct map_node *node, const void *key)
+{
+	const struct metrics_point *p = CONTAINER_OF(node, struct metrics_point, node);
+
+	return slice_equal(p->key, *(const struct slice *)key);
 }
 
 static void sink_init(struct metrics_sink *sink)
 {
 	*sink = (struct metrics_sink){0};
 	arena_init(&sink->arena, NULL);
-	map_init(&sink->rows, row_is);
+	map_init(&sink->points, point_is);
 }
 
-static void sink_fini(struct metrics_sink *sink)
+void metrics_sink_fini(struct metrics_sink *sink)
 {
-	map_fini(&sink->rows);
+	map_fini(&sink->points);
 	free(sink->families);
-	buffer_fini(&sink->series);
+	buffer_fini(&sink->key);
 	arena_fini(&sink->arena);
 }
 
@@ -123,6 +95,12 @@ static void collect_all(struct metrics *m, struct metrics_sink *sink)
 
 	LIST_FOR_EACH(c, &m->collectors, link)
 		c->collect(c->arg, sink);
+}
+
+void metrics_read(struct metrics *m, struct metrics_sink *sink)
+{
+	sink_init(sink);
+	collect_all(m, sink);
 }
 
 /* The family of that name, or where it belongs. */
@@ -147,8 +125,8 @@ static size_t family_place(const struct metrics_sink *sink, const char *name, bo
 }
 
 /* Valid until the next family is asked for. NULL: no memory. */
-static struct family *family_get(struct metrics_sink *sink, const char *name, const char *help,
-                                 enum family_type type)
+static struct metrics_family *family_get(struct metrics_sink *sink, const char *name,
+                                         const char *help, enum metrics_type type)
 {
 	bool found;
 	size_t at = family_place(sink, name, &found);
@@ -159,7 +137,8 @@ static struct family *family_get(struct metrics_sink *sink, const char *name, co
 	}
 	if (sink->n_families == sink->capacity) {
 		size_t capacity = sink->capacity ? sink->capacity * 2 : 64;
-		struct family *families = reallocarray(sink->families, capacity, sizeof *families);
+		struct metrics_family *families =
+			reallocarray(sink->families, capacity, sizeof *families);
 		if (!families) {
 			sink->failed = true;
 			return NULL;
@@ -170,120 +149,91 @@ static struct family *family_get(struct metrics_sink *sink, const char *name, co
 	memmove(&sink->families[at + 1], &sink->families[at],
 	        (sink->n_families - at) * sizeof *sink->families);
 	sink->n_families++;
-	sink->families[at] = (struct family){.name = name, .help = help, .type = type};
+	sink->families[at] = (struct metrics_family){.name = name, .help = help, .type = type};
 	return &sink->families[at];
 }
 
-/* A label value may hold what a user or a kernel named; one bad byte would cost the whole
- * scrape. */
-static void append_escaped(struct buffer *out, const char *text, bool quoted)
+/* Into the scratch buffer. A label's value may hold what a user or a kernel named; one bad byte
+ * would cost the whole reading. */
+static void write_key(struct metrics_sink *sink, const char *name,
+                      const struct metrics_label *labels)
 {
-	for (;;) {
-		size_t plain = strcspn(text, quoted ? "\\\n\"" : "\\\n");
-
-		utf8_append(out, (struct slice){(const uint8_t *)text, plain});
-		text += plain;
-		if (!*text)
-			return;
-		buffer_append_byte(out, '\\');
-		buffer_append_byte(out, *text == '\n' ? 'n' : (uint8_t)*text);
-		text++;
-	}
-}
-
-static void append_number(struct buffer *out, double value)
-{
-	char text[32];
-
-	if (isnan(value)) {
-		buffer_append_string(out, "NaN");
-		return;
-	}
-	if (isinf(value)) {
-		buffer_append_string(out, value > 0 ? "+Inf" : "-Inf");
-		return;
-	}
-	snprintf(text, sizeof text, "%.15g", value);
-	if (strtod(text, NULL) != value)
-		snprintf(text, sizeof text, "%.17g", value);
-	buffer_append_string(out, text);
-}
-
-/* name + suffix and the labels, le last, into the scratch buffer. */
-static void write_series(struct metrics_sink *sink, const char *name, const char *suffix,
-                         const struct metrics_label *labels, const double *le)
-{
-	struct buffer *out = &sink->series;
-	char separator = '{';
+	struct buffer *out = &sink->key;
 
 	buffer_clear(out);
 	buffer_append_string(out, name);
-	buffer_append_string(out, suffix);
+	buffer_append_byte(out, 0);
 	for (; labels && labels->name; labels++) {
 		if (!labels->value || !*labels->value)
 			continue;
-		buffer_append_byte(out, (uint8_t)separator);
-		separator = ',';
 		buffer_append_string(out, labels->name);
-		buffer_append_string(out, "=\"");
-		append_escaped(out, labels->value, true);
-		buffer_append_byte(out, '"');
+		buffer_append_byte(out, 0);
+		utf8_append(out, slice_from_string(labels->value));
+		buffer_append_byte(out, 0);
 	}
-	if (le) {
-		buffer_append_byte(out, (uint8_t)separator);
-		separator = ',';
-		buffer_append_string(out, "le=\"");
-		append_number(out, *le);
-		buffer_append_byte(out, '"');
-	}
-	if (separator == ',')
-		buffer_append_byte(out, '}');
 }
 
-static struct row *row_get(struct metrics_sink *sink, struct family *family)
+bool metrics_next_label(struct slice *labels, struct slice *ret_name, struct slice *ret_value)
 {
-	struct slice series = buffer_slice(&sink->series);
-	uint64_t hash = hash_bytes(series.data, series.len);
-	struct map_node *node = map_find(&sink->rows, hash, &series);
-	struct row *row;
+	size_t taken;
 
-	if (node)
-		return CONTAINER_OF(node, struct row, node);
-	row = arena_alloc(&sink->arena, sizeof *row);
-	if (!row || !arena_copy(&sink->arena, series, &row->series) ||
-	    !map_insert(&sink->rows, hash, &row->node))
+	if (!labels->len)
+		return false;
+	*ret_name = slice_from_string((const char *)labels->data);
+	*ret_value = slice_from_string((const char *)labels->data + ret_name->len + 1);
+	taken = ret_name->len + 1 + ret_value->len + 1;
+	*labels = slice_of(labels->data + taken, labels->len - taken);
+	return true;
+}
+
+static struct metrics_point *point_new(struct metrics_sink *sink, struct metrics_family *family,
+                                       struct slice key, uint64_t hash)
+{
+	struct metrics_point *p = arena_alloc(&sink->arena, sizeof *p);
+	size_t name = strlen(family->name) + 1;
+
+	if (!p || !arena_copy(&sink->arena, key, &p->key) ||
+	    !map_insert(&sink->points, hash, &p->node))
 		return NULL;
-	row->fallback = true;
+	p->labels = slice_of(p->key.data + name, p->key.len - name);
+	p->fallback = true;
 	if (family->last)
-		family->last->next = row;
+		family->last->next = p;
 	else
-		family->first = row;
-	family->last = row;
-	return row;
+		family->first = p;
+	family->last = p;
+	return p;
 }
 
-/* NULL: no memory, which the sink remembers. */
-static struct row *add_row(struct metrics_sink *sink, struct family *family, const char *suffix,
-                           const struct metrics_label *labels, const double *le, double value,
-                           bool fallback)
+/* The point to add to. NULL: somebody who knows better has reported it, or there is no memory, which
+ * the sink remembers. */
+static struct metrics_point *point_get(struct metrics_sink *sink, struct metrics_family *family,
+                                       const struct metrics_label *labels, bool fallback)
 {
-	struct row *row = NULL;
+	struct metrics_point *p = NULL;
+	struct map_node *node;
+	struct slice key;
+	uint64_t hash;
 
-	write_series(sink, family->name, suffix, labels, le);
-	if (!sink->series.failed)
-		row = row_get(sink, family);
-	if (!row) {
+	write_key(sink, family->name, labels);
+	if (!sink->key.failed) {
+		key = buffer_slice(&sink->key);
+		hash = hash_bytes(key.data, key.len);
+		node = map_find(&sink->points, hash, &key);
+		p = node ? CONTAINER_OF(node, struct metrics_point, node)
+		         : point_new(sink, family, key, hash);
+	}
+	if (!p) {
 		sink->failed = true;
 		return NULL;
 	}
-	if (fallback && !row->fallback)
-		return row;
-	if (!fallback && row->fallback) {
-		row->fallback = false;
-		row->value = 0;
+	if (fallback && !p->fallback)
+		return NULL;
+	if (!fallback && p->fallback) {
+		p->fallback = false;
+		p->value = 0;
 	}
-	row->value += value;
-	return row;
+	return p;
 }
 
 static bool has_labels(const struct metrics_label *labels, const struct metrics_label *wanted)
@@ -299,92 +249,75 @@ static bool has_labels(const struct metrics_label *labels, const struct metrics_
 }
 
 static void add_point(struct metrics_sink *sink, const char *name, const char *help,
-                      enum family_type type, const struct metrics_label *labels, double value,
+                      enum metrics_type type, const struct metrics_label *labels, double value,
                       bool fallback)
 {
-	struct family *family;
-	struct row *row;
+	struct metrics_family *family;
+	struct metrics_point *p;
 
 	if (sink->wanted && strcmp(name, sink->wanted) != 0)
 		return;
 	family = family_get(sink, name, help, type);
-	row = family ? add_row(sink, family, "", labels, NULL, value, fallback) : NULL;
-	if (row && sink->wanted)
-		row->wanted = has_labels(labels, sink->wanted_labels);
+	p = family ? point_get(sink, family, labels, fallback) : NULL;
+	if (!p)
+		return;
+	p->value += value;
+	p->wanted = sink->wanted && has_labels(labels, sink->wanted_labels);
 }
 
 void metrics_counter(struct metrics_sink *sink, const char *name, const char *help,
                      const struct metrics_label *labels, double value)
 {
-	add_point(sink, name, help, COUNTER, labels, value, false);
+	add_point(sink, name, help, METRICS_COUNTER, labels, value, false);
 }
 
 void metrics_counter_fallback(struct metrics_sink *sink, const char *name, const char *help,
                               const struct metrics_label *labels, double value)
 {
-	add_point(sink, name, help, COUNTER, labels, value, true);
+	add_point(sink, name, help, METRICS_COUNTER, labels, value, true);
 }
 
 void metrics_gauge(struct metrics_sink *sink, const char *name, const char *help,
                    const struct metrics_label *labels, double value)
 {
-	add_point(sink, name, help, GAUGE, labels, value, false);
+	add_point(sink, name, help, METRICS_GAUGE, labels, value, false);
+}
+
+static bool histogram_begin(struct metrics_sink *sink, struct metrics_point *p,
+                            const double *bounds, size_t n_bounds)
+{
+	double *copy = arena_alloc_array(&sink->arena, n_bounds + 1, sizeof *copy);
+
+	p->counts = arena_alloc_array(&sink->arena, n_bounds + 1, sizeof *p->counts);
+	if (!copy || !p->counts)
+		return false;
+	memcpy(copy, bounds, n_bounds * sizeof *copy);
+	p->bounds = copy;
+	p->n_bounds = n_bounds;
+	return true;
 }
 
 void metrics_histogram(struct metrics_sink *sink, const char *name, const char *help,
                        const struct metrics_label *labels, const double *bounds, size_t n_bounds,
                        const uint64_t *counts, double sum)
 {
-	const double infinity = INFINITY;
-	struct family *family;
-	uint64_t total = 0;
+	struct metrics_family *family;
+	struct metrics_point *p;
 
 	if (sink->wanted)
 		return;
-	family = family_get(sink, name, help, HISTOGRAM);
-	if (!family)
+	family = family_get(sink, name, help, METRICS_HISTOGRAM);
+	p = family ? point_get(sink, family, labels, false) : NULL;
+	if (!p)
 		return;
-	for (size_t i = 0; i <= n_bounds; i++) {
-		total += counts[i];
-		add_row(sink, family, "_bucket", labels, i < n_bounds ? &bounds[i] : &infinity,
-		        (double)total, false);
+	if (!p->counts && !histogram_begin(sink, p, bounds, n_bounds)) {
+		sink->failed = true;
+		return;
 	}
-	add_row(sink, family, "_sum", labels, NULL, sum, false);
-	add_row(sink, family, "_count", labels, NULL, (double)total, false);
-}
-
-static void write_family(const struct family *family, struct buffer *out)
-{
-	if (family->help) {
-		buffer_printf(out, "# HELP %s ", family->name);
-		append_escaped(out, family->help, false);
-		buffer_append_byte(out, '\n');
-	}
-	buffer_printf(out, "# TYPE %s %s\n", family->name, type_names[family->type]);
-	for (const struct row *row = family->first; row; row = row->next) {
-		buffer_append_slice(out, row->series);
-		buffer_append_byte(out, ' ');
-		append_number(out, row->value);
-		buffer_append_byte(out, '\n');
-	}
-}
-
-int metrics_write_text(struct metrics *m, struct buffer *out)
-{
-	struct metrics_sink sink;
-	size_t before = out->len;
-
-	sink_init(&sink);
-	collect_all(m, &sink);
-	for (size_t i = 0; i < sink.n_families; i++)
-		write_family(&sink.families[i], out);
-	if (sink.failed || out->failed) { /* half a page would read as counters that vanished */
-		out->len = before;
-		sink_fini(&sink);
-		return -ENOMEM;
-	}
-	sink_fini(&sink);
-	return 0;
+	assert(p->n_bounds == n_bounds); /* one name, two sets of bounds: a bug */
+	for (size_t i = 0; i <= n_bounds; i++)
+		p->counts[i] += counts[i];
+	p->value += sum;
 }
 
 double metrics_sum(struct metrics *m, const char *name, const struct metrics_label *labels)
@@ -397,8 +330,8 @@ double metrics_sum(struct metrics *m, const char *name, const struct metrics_lab
 	sink.wanted_labels = labels;
 	collect_all(m, &sink);
 	for (size_t i = 0; i < sink.n_families; i++)
-		for (const struct row *row = sink.families[i].first; row; row = row->next)
-			sum += row->wanted ? row->value : 0;
-	sink_fini(&sink);
+		for (const struct metrics_point *p = sink.families[i].first; p; p = p->next)
+			sum += p->wanted ? p->value : 0;
+	metrics_sink_fini(&sink);
 	return sum;
 }

@@ -10,6 +10,9 @@
 
 #include <stdint.h>
 
+struct batch;
+struct budget;
+
 struct metrics;
 struct metrics_sink; /* where the points of one reading go */
 
@@ -54,6 +57,12 @@ void metrics_histogram(struct metrics_sink *sink, const char *name, const char *
 /* All figures in Prometheus text format 0.0.4, families sorted by name, appended to out.
  * -ENOMEM. */
 int metrics_write_text(struct metrics *m, struct buffer *out);
+
+/* All figures as OTLP metrics of one resource (name and value of each of its attributes, ended by
+ * {NULL, NULL}, or NULL for none): counters are cumulative sums that began with metrics_new(). now is
+ * the wall clock; budget may be NULL. NULL: no memory. */
+struct batch *metrics_batch(struct metrics *m, const struct metrics_label *resource,
+                            const char *version, uint64_t now_unix_ns, struct budget *budget);
 
 /* The sum of all counters and gauges of that name which carry all of these labels (NULL: of that
  * name), read now. 0 when there is none. */
