@@ -49,11 +49,12 @@ struct http_client_request {
 };
 
 enum http_client_result {
-	HTTP_CLIENT_ANSWERED, /* by whatever status; an error's body is empty when it was cut short */
-	HTTP_CLIENT_FAILED,   /* no connection, or it broke, or no memory: may succeed later */
-	HTTP_CLIENT_LATE,     /* the deadline has passed */
-	HTTP_CLIENT_UNREADABLE, /* an answer with that status came, but its body is above the limit
-	                           or not what its content-encoding says */
+	HTTP_CLIENT_ANSWERED,   /* by whatever status; the body of an error (400 and above) that was
+	                           cut short or cannot be inflated is empty */
+	HTTP_CLIENT_FAILED,     /* no connection, or it broke, or no memory: may succeed later */
+	HTTP_CLIENT_LATE,       /* the deadline has passed */
+	HTTP_CLIENT_UNREADABLE, /* an answer with that status came, but its body is above the limit,
+	                           or that of a success not what its content-encoding says */
 	HTTP_CLIENT_REFUSED,    /* not sent: the URL or a header cannot be */
 	HTTP_CLIENT_CANCELED,
 };

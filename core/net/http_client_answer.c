@@ -4,6 +4,7 @@
 #include "core/base/clock.h"
 #include "core/wire/compress.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -148,6 +149,16 @@ static void set_unreadable(const struct http_client_exchange *x, struct http_cli
 	snprintf(text, size, "the answer of %s (HTTP status %u) %.300s", where, r->status, why);
 }
 
+/* Of an error the status is enough: what its body says is for people. */
+static void cannot_inflate(const struct http_client_exchange *x, struct http_client_response *r,
+                           const char *why, char *text, size_t size)
+{
+	if (r->status >= 400)
+		r->body = (struct slice){0};
+	else
+		set_unreadable(x, r, why, text, size);
+}
+
 static void inflate(struct http_client_exchange *x, struct http_client_response *r, char *text,
                     size_t size)
 {
@@ -155,18 +166,25 @@ static void inflate(struct http_client_exchange *x, struct http_client_response 
 	enum coding coding = CODING_IDENTITY;
 	struct error error = ERROR_INIT;
 	struct slice name;
+	int code;
 
 	r->body = buffer_slice(&x->body);
 	if (!header(x->easy, "content-encoding", &name) || r->body.len == 0)
 		return;
 	if (!coding_from_name(name, &coding)) {
-		set_unreadable(x, r, "is compressed in an unknown way", text, size);
+		cannot_inflate(x, r, "is compressed in an unknown way", text, size);
 		return;
 	}
 	if (coding == CODING_IDENTITY)
 		return;
-	if (compress_inflate(coding, r->body, x->limit, &plain, &error) < 0) {
+	code = compress_inflate(coding, r->body, x->limit, &plain, &error);
+	if (code == -E2BIG) {
 		set_unreadable(x, r, error.message, text, size);
+	} else if (code == -ENOMEM) {
+		r->result = HTTP_CLIENT_FAILED;
+		snprintf(text, size, "out of memory");
+	} else if (code < 0) {
+		cannot_inflate(x, r, error.message, text, size);
 	} else {
 		buffer_fini(&x->body);
 		x->body = plain;

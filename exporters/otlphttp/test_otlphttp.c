@@ -210,20 +210,26 @@ static void retries_exactly_what_otlp_allows(void **state)
 
 static void obeys_retry_after(void **state)
 {
-	struct fixture *f = *state;
-	struct result *r;
+	static const int statuses[] = {429, 502, 503, 504};
 
-	create(f, SIGNAL_TRACES, "status:503:7", "");
-	r = give(f, SIGNAL_TRACES, 1);
-	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
-	assert_int_equal(r->outcome.retry_after_ns, 7 * NS_PER_S);
-	end(state);
-	begin(state);
-	f = *state;
-	create(f, SIGNAL_TRACES, "status:429:date+60", "");
-	r = give(f, SIGNAL_TRACES, 1);
-	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
-	assert_in_range(r->outcome.retry_after_ns, 50 * NS_PER_S, 61 * NS_PER_S);
+	for (int i = 0; i < 8; i++) {
+		struct fixture *f = *state;
+		char behaviour[32];
+		struct result *r;
+		bool date = i % 2;
+
+		snprintf(behaviour, sizeof behaviour, "status:%d:%s", statuses[i / 2],
+		         date ? "date+60" : "7");
+		create(f, SIGNAL_TRACES, behaviour, "");
+		r = give(f, SIGNAL_TRACES, 1);
+		assert_int_equal(r->outcome.status, OUTCOME_RETRY);
+		if (date)
+			assert_in_range(r->outcome.retry_after_ns, 50 * NS_PER_S, 61 * NS_PER_S);
+		else
+			assert_int_equal(r->outcome.retry_after_ns, 7 * NS_PER_S);
+		end(state);
+		begin(state);
+	}
 }
 
 static void reads_a_json_status(void **state)

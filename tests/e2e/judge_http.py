@@ -14,6 +14,7 @@ Behaviours (--behaviour, or the header x-behaviour of a request):
   broken                    200 with a body that is not what its content-encoding says
   headers                   200 with header fields without end
   close                     read the request and close
+  broken-error              503 with such a body
   early                     answer 413 without reading the body, and close
   cut                       the same, with less of a body than its header says
   redirect                  307 to the same place
@@ -201,6 +202,8 @@ class JudgeHttp:
             handler.send(200, gzip.compress(bytes(16 << 20)), Content_Encoding="gzip")
         elif what == "broken":
             handler.send(200, b"this is no gzip", Content_Encoding="gzip")
+        elif what == "broken-error":
+            handler.send(503, b"this is no gzip", Content_Encoding="gzip", Retry_After="3")
         elif what == "huge":
             handler.send(200, bytes(int(rest[0])))
         elif what == "headers":

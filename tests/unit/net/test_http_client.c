@@ -245,6 +245,18 @@ static void tells_a_damaged_answer(void **state)
 	end(&f);
 }
 
+static void an_error_needs_no_body_that_can_be_read(void **state)
+{
+	struct fixture f;
+
+	begin(&f, state, "broken-error");
+	http_caller_call(&f.caller);
+	assert_answered(&f.caller, 503);
+	assert_int_equal(f.caller.body.len, 0);
+	assert_int_equal(f.caller.retry_after_ns, 3 * NS_PER_S);
+	end(&f);
+}
+
 static void tells_a_lost_connection(void **state)
 {
 	struct fixture f;
@@ -675,6 +687,7 @@ int main(void)
 		TEST(stops_at_the_limit_of_an_answer),
 		TEST(reads_an_answer_of_just_the_limit),
 		TEST(tells_a_damaged_answer),
+		TEST(an_error_needs_no_body_that_can_be_read),
 		TEST(tells_a_lost_connection),
 		TEST(tells_that_nobody_listens),
 		TEST(tells_an_unknown_name),
