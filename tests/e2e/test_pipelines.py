@@ -22,7 +22,7 @@ HEAD = """
       otlp/b: {{protocols: {{http: {{endpoint: "127.0.0.1:{b}"}}}}}}
     connectors: {{forward: }}
     exporters:
-      otlp/good: {{endpoint: "http://127.0.0.1:{good}", timeout: 5s, sending_queue: {queue}}}
+      otlp/good: {{endpoint: "http://127.0.0.1:{good}", timeout: 5s, sending_queue: {good_queue}}}
       otlp/stuck: {{endpoint: "http://127.0.0.1:{stuck}", timeout: 60s, sending_queue: {queue}}}
     service:
       shutdown_timeout: 2s
@@ -47,14 +47,18 @@ class StuckJudge(judge.Judge):
         super().stop(grace)
 
 
+AMPLE = "{queue_size: 100000, batch: {flush_timeout: 10ms}}"
+
+
 class Gateway:
-    def __init__(self, stage, pipelines, queue="{queue_size: 100000, batch: {flush_timeout: 10ms}}"):
+    def __init__(self, stage, pipelines, queue=AMPLE, good_queue=None):
         self.good, self.stuck = judge.Judge(messages=MESSAGES), StuckJudge()
         stage.keep(self.good, self.good.stop)
         stage.keep(self.stuck, self.stuck.stop)
         self.a, self.b = weirtest.free_port(), weirtest.free_port()
         self.pipelines = [line.split(":")[0].strip() for line in pipelines.strip().splitlines()]
-        self.weir = stage.weir(HEAD.format(a=self.a, b=self.b, good=self.good.port, stuck=self.stuck.port, queue=queue) +
+        self.weir = stage.weir(HEAD.format(a=self.a, b=self.b, good=self.good.port, stuck=self.stuck.port, queue=queue,
+                                           good_queue=good_queue or queue) +
                                "".join(f"        {line.strip()}\n" for line in pipelines.strip().splitlines()))
 
     def figures(self, pipeline):
@@ -114,7 +118,7 @@ def test_one_stuck_pipeline_leaves_the_others_alone(stage):
     g = Gateway(stage, """
         traces/good: {receivers: [otlp], exporters: [otlp/good]}
         traces/stuck: {receivers: [otlp/b], exporters: [otlp/stuck]}
-    """, queue="{queue_size: 5, num_consumers: 2, batch: {enabled: false}}")
+    """, queue="{queue_size: 5, num_consumers: 2, batch: {enabled: false}}", good_queue=AMPLE)
     quiet = g.seconds(g.a)
     taken = refused = 0
     while refused < 3:  # the queue of the stuck one is full
