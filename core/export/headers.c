@@ -1,5 +1,7 @@
 #include "core/export/headers.h"
 
+#include "core/base/header_field.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -24,25 +26,6 @@ static bool is_reserved(const char *name, const char *const *reserved)
 	return false;
 }
 
-/* RFC 9110: a token. */
-static bool is_token(const char *name)
-{
-	if (!*name)
-		return false;
-	for (; *name; name++)
-		if (!isalnum((unsigned char)*name) && !strchr("!#$%&'*+-.^_`|~", *name))
-			return false;
-	return true;
-}
-
-static bool is_field_value(const char *value)
-{
-	for (; *value; value++)
-		if ((unsigned char)*value < 0x20 || *value == 0x7f)
-			return false;
-	return true;
-}
-
 int headers_check(const struct string_map *map, const struct auth_config *auth,
                   const char *const *reserved, struct error *error)
 {
@@ -51,14 +34,14 @@ int headers_check(const struct string_map *map, const struct auth_config *auth,
 	for (size_t i = 0; i < map->count; i++) {
 		const char *name = map->items[i].key, *value = map->items[i].value;
 
-		if (!is_token(name))
+		if (!header_field_is_name(slice_from_string(name)))
 			return error_set(error, -EINVAL, "headers: \"%s\" is not a header name",
 			                 name);
 		if (is_reserved(name, reserved))
 			return error_set(error, -EINVAL,
 			                 "headers: %s is written by weir itself and cannot be set",
 			                 name);
-		if (value && !is_field_value(value))
+		if (value && !header_field_is_value(slice_from_string(value)))
 			return error_set(
 				error, -EINVAL,
 				"headers: the value of %s has a line break or another control "

@@ -2,6 +2,7 @@
 #include "core/net/http_client_internal.h"
 
 #include "core/base/clock.h"
+#include "core/base/header_field.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -194,23 +195,14 @@ static int append(struct curl_slist **list, struct buffer *line, struct error *e
 	return 0;
 }
 
-/* A line break in a value would be the end of the header. */
-static bool is_sendable(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((s.data[i] < 0x20 && s.data[i] != '\t') || s.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
 static int add_header(struct http_client_exchange *x, struct buffer *line,
                       const struct http_header *h, struct error *error)
 {
-	if (!h->name.len || !is_sendable(h->name) || !is_sendable(h->value))
+	if (!header_field_is_name(h->name) || !header_field_is_value(h->value))
 		return error_set(error, -EINVAL,
 		                 "the header %.*s has a line break or another control character in "
 		                 "it",
-		                 is_sendable(h->name) ? (int)h->name.len : 0,
+		                 header_field_is_name(h->name) ? (int)h->name.len : 0,
 		                 (const char *)h->name.data);
 	buffer_append_slice(line, h->name);
 	/* libcurl's way to write a field without a value; with a colon it would be left out */

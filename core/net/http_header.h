@@ -11,9 +11,4 @@ struct http_header {
 	bool secret;              /* kept out of compression tables and logs */
 };
 
-/* Of what users write: whether it can be a field's name (RFC 9110: a token) or its value (no control
- * characters). */
-bool http_header_is_name(const char *text);
-bool http_header_is_value(const char *text);
-
 #endif

@@ -1,6 +1,6 @@
 #include "receivers/otlp/otlp_config.h"
 
-#include "core/net/http_header.h"
+#include "core/base/header_field.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -311,7 +311,8 @@ static int check_response_headers(const struct string_map *headers, struct error
 		char lower[32];
 		size_t n = 0;
 
-		if (!http_header_is_name(name) || (value && !http_header_is_value(value)))
+		if (!header_field_is_name(slice_from_string(name)) ||
+		    (value && !header_field_is_value(slice_from_string(value))))
 			return error_set(error, -EINVAL,
 			                 "response_headers: %s is not a header that can be sent",
 			                 name);
@@ -340,12 +341,12 @@ static int check_lists(const struct otlp_http_config *c, struct error *error)
 			                 "\"\" for none",
 			                 c->compression_algorithms.items[i]);
 	for (size_t i = 0; c->cors.enabled && i < exposed->count; i++)
-		if (!http_header_is_name(exposed->items[i]))
+		if (!header_field_is_name(slice_from_string(exposed->items[i])))
 			return error_set(error, -EINVAL,
 			                 "cors: exposed_headers: \"%s\" is not a header name",
 			                 exposed->items[i]);
 	for (size_t i = 0; c->cors.enabled && i < allowed->count; i++)
-		if (!http_header_is_name(allowed->items[i]))
+		if (!header_field_is_name(slice_from_string(allowed->items[i])))
 			return error_set(error, -EINVAL,
 			                 "cors: allowed_headers: \"%s\" is not a header name",
 			                 allowed->items[i]);
