@@ -356,7 +356,8 @@ int grpc_call_start(struct grpc_call *call, struct grpc_connection *n, struct er
 	add_header(headers, &n_headers, "te", "trailers");
 	add_header(headers, &n_headers, "content-type", "application/grpc");
 	add_header(headers, &n_headers, "user-agent", c->config.user_agent);
-	add_header(headers, &n_headers, "grpc-accept-encoding", "identity,gzip,deflate,zstd,snappy");
+	add_header(headers, &n_headers, "grpc-accept-encoding",
+	           "identity,gzip,deflate,zstd,snappy");
 	if (call->coding != CODING_IDENTITY)
 		add_header(headers, &n_headers, "grpc-encoding", coding_grpc_name(call->coding));
 	for (size_t i = 0; i < n_more && n_headers < MAX_HEADERS; i++) {
