@@ -52,7 +52,9 @@ static const struct option pull_options[] = {OPTION_GROUP(PULL, exporter, pull_e
 static const struct option reader_options[] = {
 	OPTION_OPTIONAL(struct service_reader, pull, pull_options,
                         .doc = "Figures are read by somebody else."),
-	IGNORED("periodic", "Own figures are served, not pushed."), OPTION_END};
+	IGNORED("periodic", "Own figures are pushed by the receiver self: put it into a metrics "
+                            "pipeline with the exporter of your choice."),
+	OPTION_END};
 
 static const struct option metrics_options[] = {
 	OPTION_ENUM(
@@ -72,7 +74,9 @@ static const struct option telemetry_options[] = {
 	OPTION_GROUP(TELEMETRY, logs, logs_options, .doc = "What weir says of itself in its log."),
 	OPTION_GROUP(TELEMETRY, metrics, metrics_options, .doc = "What weir counts of itself."),
 	IGNORED("traces", "There are no traces of weir itself."),
-	IGNORED("resource", "Own figures carry no resource."), OPTION_END};
+	IGNORED("resource", "The page of own figures has no resource; the receiver self has the "
+                            "option resource."),
+	OPTION_END};
 
 const struct option service_options[] = {
 	OPTION_DURATION(struct service_config, shutdown_timeout, .text = "30s",
