@@ -49,7 +49,7 @@ struct series {
 	void *user;                 /* the exporter's: NULL at first; see on_series_end */
 	struct series_state *state; /* totals of deltas, or NULL */
 	uint32_t refs;
-	uint32_t seen;    /* seconds of the translator's clock when its last point came */
+	uint32_t streams; /* of OTLP, that it is made of */
 	uint32_t pending; /* its place in the translation being made */
 	uint8_t role;     /* enum series_role */
 	bool ended;       /* no longer in the table: it will get no samples */
