@@ -597,13 +597,22 @@ void h1_write_head(const struct h1 *h, struct buffer *out, int status,
 		buffer_append_slice(out, headers[i].value);
 		buffer_append_string(out, "\r\n");
 	}
-	if (status >= 200 && status != 204 && status != 304)
-		buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", length);
+	if (status >= 200 && status != 204 && status != 304) {
+		if (length != H1_LENGTH_UNKNOWN)
+			buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", length);
+		else if (h1_takes_chunks(h))
+			buffer_append_string(out, "Transfer-Encoding: chunked\r\n");
+	}
 	if (!keep_alive)
 		buffer_append_string(out, "Connection: close\r\n");
 	else if (h->old)
 		buffer_append_string(out, "Connection: keep-alive\r\n");
 	buffer_append_string(out, "\r\n");
+}
+
+bool h1_takes_chunks(const struct h1 *h)
+{
+	return !h->old;
 }
 
 void h1_write_continue(struct buffer *out)

@@ -45,11 +45,15 @@ int h1_error_status(const struct h1 *h);
 
 const char *h1_reason(int status); /* "Not Found" */
 
-/* The head of a response, in answer to what h read last. Content-Length is written, except where a
- * status has none. Fields that would break the head (line ends in names or values) are left out. */
+/* A body whose end is not known yet: chunked, or to HTTP/1.0 ended by the end of the connection. */
+#define H1_LENGTH_UNKNOWN UINT64_MAX
+
+/* The head of a response, in answer to what h read last. Content-Length (or Transfer-Encoding) is
+ * written, except where a status has none. Fields that would break the head (line ends in names or values) are left out. */
 void h1_write_head(const struct h1 *h, struct buffer *out, int status,
                    const struct http_header *headers, size_t n_headers, uint64_t length,
                    bool keep_alive);
 void h1_write_continue(struct buffer *out);
+bool h1_takes_chunks(const struct h1 *h);    /* it is no HTTP/1.0 */
 
 #endif

@@ -314,6 +314,8 @@ int h2_server_send(struct h2_server *h, struct error *error)
 		return 0;
 	if (!h->settings_sent)
 		r = send_settings(h);
+	if (h2_server_is_hungry(h))
+		h2_server_feed(h);
 	while (r == 0 && again) {
 		r = h2_session_send(&h->s, false);
 		again = release_closed(h) && !h->struck;

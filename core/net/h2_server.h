@@ -48,11 +48,15 @@ int h2_server_send(struct h2_server *h, struct error *error);
 void h2_server_stream_set_data(struct h2_server_stream *s, void *data);
 void *h2_server_stream_data(const struct h2_server_stream *s);
 
-/* Answers; body becomes the session's (also on failure). What the request still brings is not wanted:
+/* Answers; body and source become the session's (also on failure). What the request still brings is not wanted:
  * when it has not ended, the stream is reset with NO_ERROR after the response. To a stream that is
  * answered or reset already it does nothing. -ENOMEM, -E2BIG (more than 62 fields). */
 int h2_server_respond(struct h2_server_stream *s, const struct http_response *response,
                       struct error *error);
+
+/* Whether a response waits for its source (http_server.h), which h2_server_send() asks for one piece, and the
+ * transport would take it. */
+bool h2_server_is_hungry(const struct h2_server *h);
 
 /* Ends it without a response; on_closed follows. */
 void h2_server_reset(struct h2_server_stream *s, uint32_t code);

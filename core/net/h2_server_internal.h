@@ -24,7 +24,7 @@ struct h2_server {
 	struct h2_guard guard;
 	struct list streams;
 	struct list closed; /* forgotten by nghttp2, not yet told of */
-	unsigned n_streams, n_stalled;
+	unsigned n_streams, n_stalled, n_hungry;
 	uint64_t unfinished, withheld; /* bytes; see h2_server_set_unfinished() */
 	struct http_fields head;       /* that is coming */
 	enum head_fault head_fault;
@@ -48,6 +48,8 @@ struct h2_server_stream {
 	struct http_request request; /* its fields lie behind the stream */
 	struct buffer body;          /* of the response */
 	size_t sent;                 /* of the body */
+	struct http_body_source source; /* of what follows it */
+	bool hungry;                    /* the body has been sent: the source is to be asked */
 	nghttp2_nv *trailers;        /* with their bytes behind them */
 	size_t n_trailers;
 };
@@ -77,6 +79,8 @@ void h2_server_headers_complete(struct h2_server *h, const nghttp2_frame *frame)
 int h2_server_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                            size_t length, nghttp2_data_source *source, void *arg);
 void h2_server_stream_left(struct h2_server_stream *s); /* no longer answering */
+/* Asks the sources of all whose body has been sent. */
+void h2_server_feed(struct h2_server *h);
 void h2_server_stream_free(struct h2_server_stream *s);
 
 #endif

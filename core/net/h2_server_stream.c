@@ -202,17 +202,28 @@ void h2_server_headers_complete(struct h2_server *h, const nghttp2_frame *frame)
 
 /* ---- responses */
 
+static void set_hungry(struct h2_server_stream *s, bool hungry)
+{
+	if (hungry && !s->hungry)
+		s->server->n_hungry++;
+	else if (!hungry && s->hungry)
+		s->server->n_hungry--;
+	s->hungry = hungry;
+}
+
 void h2_server_stream_left(struct h2_server_stream *s)
 {
 	if (s->answering)
 		s->server->n_stalled--;
 	s->answering = false;
+	set_hungry(s, false);
 }
 
 void h2_server_stream_free(struct h2_server_stream *s)
 {
 	list_remove(&s->link);
 	buffer_fini(&s->body);
+	http_source_close(&s->source);
 	free(s->trailers);
 	free(s);
 }
@@ -227,9 +238,15 @@ static ssize_t on_body_length(nghttp2_session *session, int32_t id, uint8_t *buf
 	(void)buf;
 	if (h->struck) /* only the GOAWAY is still sent */
 		return NGHTTP2_ERR_PAUSE;
+	if (left == 0 && s->source.next) {
+		set_hungry(s, true);
+		return NGHTTP2_ERR_DEFERRED;
+	}
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (length < left)
 		return (ssize_t)length;
+	if (s->source.next)
+		return (ssize_t)left;
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (s->n_trailers > 0) {
 		int r = nghttp2_submit_trailer(session, id, s->trailers, s->n_trailers);
@@ -303,7 +320,8 @@ static void add_text(struct fields *f, const char *name, const char *value)
 
 static int submit(struct h2_server_stream *s, const struct http_response *r)
 {
-	bool has_body = r->body.len > 0 && !slice_equal(s->request.method, SLICE_LITERAL("HEAD"));
+	bool has_body = (r->body.len > 0 || r->source.next) &&
+	                !slice_equal(s->request.method, SLICE_LITERAL("HEAD"));
 	bool trailers_only = r->n_trailers > 0 && r->n_headers == 0 && r->body.len == 0;
 	bool has_trailers = r->n_trailers > 0 && !trailers_only;
 	nghttp2_data_provider provider = {.source.ptr = s, .read_callback = on_body_length};
@@ -315,7 +333,8 @@ static int submit(struct h2_server_stream *s, const struct http_response *r)
 	add_fields(&f, r->headers, r->n_headers);
 	if (trailers_only)
 		add_fields(&f, r->trailers, r->n_trailers);
-	if (r->n_trailers == 0 && r->status >= 200 && r->status != 204 && r->status != 304) {
+	if (r->n_trailers == 0 && !r->source.next && r->status >= 200 && r->status != 204 &&
+	    r->status != 304) {
 		snprintf(length, sizeof length, "%zu", r->body.len);
 		add_text(&f, "content-length", length);
 	}
@@ -328,33 +347,67 @@ static int submit(struct h2_server_stream *s, const struct http_response *r)
 int h2_server_respond(struct h2_server_stream *s, const struct http_response *response,
                       struct error *error)
 {
-	struct buffer body = response->body;
+	struct http_response given = *response;
 	int r = 0;
 
 	if (s->over) {
-		buffer_fini(&body);
+		http_response_drop(&given);
 		return 0;
 	}
-	if (body.failed) {
-		buffer_fini(&body);
+	if (given.body.failed) {
+		http_response_drop(&given);
 		return error_no_memory(error);
 	}
 	if (response->n_headers + response->n_trailers + 2 > MAX_RESPONSE_FIELDS) {
-		buffer_fini(&body);
+		http_response_drop(&given);
 		return error_set(error, -E2BIG, "more than %d fields", MAX_RESPONSE_FIELDS - 2);
 	}
 	r = submit(s, response);
 	if (r != 0) {
-		buffer_fini(&body);
+		http_response_drop(&given);
 		free(s->trailers);
 		s->trailers = NULL;
 		s->n_trailers = 0;
 		return h2_session_failed(&s->server->s, r, error);
 	}
-	s->body = body;
+	s->body = given.body;
+	s->source = given.source;
+	if (slice_equal(s->request.method, SLICE_LITERAL("HEAD")))
+		http_source_close(&s->source);
 	s->over = s->answering = true;
 	s->server->n_stalled++;
 	return 0;
+}
+
+static void feed(struct h2_server_stream *s)
+{
+	int r;
+
+	set_hungry(s, false);
+	buffer_clear(&s->body);
+	s->sent = 0;
+	r = s->source.next(s->source.arg, &s->body);
+	if (r == 0)
+		http_source_close(&s->source);
+	if (r < 0 || s->body.failed)
+		h2_server_reset(s, NGHTTP2_INTERNAL_ERROR);
+	else
+		h2_server_note(s->server, nghttp2_session_resume_data(s->server->s.session, s->id));
+}
+
+void h2_server_feed(struct h2_server *h)
+{
+	struct h2_server_stream *s;
+
+	LIST_FOR_EACH(s, &h->streams, link) {
+		if (s->hungry)
+			feed(s);
+	}
+}
+
+bool h2_server_is_hungry(const struct h2_server *h)
+{
+	return h->n_hungry > 0 && !h->struck && h->s.unsent(h->s.arg) == 0;
 }
 
 void h2_server_reset(struct h2_server_stream *s, uint32_t code)

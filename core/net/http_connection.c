@@ -37,6 +37,7 @@ static void destroy(struct http_connection *c)
 	struct http_server *s = c->server;
 
 	c->busy++; /* what is told now may come back */
+	http_source_close(&c->source);
 	http_exchange_lose_all(c);
 	list_remove(&c->later);
 	timer_free(c->timer);
@@ -100,6 +101,7 @@ void http_connection_finish(struct http_connection *c, size_t to_throw_away)
 	}
 	c->phase = HTTP_LINGERING;
 	c->to_throw_away = to_throw_away;
+	http_source_close(&c->source);
 	http_exchange_lose_all(c);
 	if (c->ended)
 		return;

@@ -68,6 +68,21 @@ void http_exchange_lose_all(struct http_connection *c)
 		http_exchange_lose(x);
 }
 
+void http_source_close(struct http_body_source *source)
+{
+	struct http_body_source gone = *source;
+
+	*source = (struct http_body_source){0};
+	if (gone.closed)
+		gone.closed(gone.arg);
+}
+
+void http_response_drop(struct http_response *response)
+{
+	buffer_fini(&response->body);
+	http_source_close(&response->source);
+}
+
 void http_respond(struct http_exchange *x, struct http_response *response)
 {
 	struct http_connection *c = x->connection;

@@ -4,6 +4,7 @@
  * is small where requests begin, and grows to what is left of a body. */
 #include "core/net/http_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A body that nobody wants any more is read to its end when so much of it is left at most; otherwise
@@ -32,7 +33,7 @@ bool http_h1_begin(struct http_connection *c)
 
 bool http_h1_is_idle(const struct http_connection *c)
 {
-	return !c->current && c->pending.len == 0 && h1_is_between(c->h1);
+	return !c->current && !c->source.next && c->pending.len == 0 && h1_is_between(c->h1);
 }
 
 /* ---- responses */
@@ -42,7 +43,7 @@ static bool has_no_body(const struct http_response *response)
 	return response->status < 200 || response->status == 204 || response->status == 304;
 }
 
-/* Takes the body. False when the connection cannot go on. */
+/* Takes the body, without a source. False when the connection cannot go on. */
 static bool send_response(struct http_connection *c, struct http_response *response, bool is_head,
                           bool keep_alive)
 {
@@ -64,6 +65,87 @@ out:
 	return sent;
 }
 
+static void end_response(struct http_connection *c, bool sent, bool keep_alive)
+{
+	if (!sent)
+		http_connection_close(c);
+	else if (!keep_alive)
+		http_connection_finish(c, THROW_AWAY);
+}
+
+/* ---- a body that is made while it is sent */
+
+/* Takes the piece. What is cut in chunks needs to be told where it ends. */
+static bool send_piece(struct http_connection *c, struct buffer *piece, bool last)
+{
+	struct slice pieces[4];
+	char size[24];
+	size_t n = 0;
+	bool sent = !piece->failed;
+
+	if (piece->len > 0) {
+		snprintf(size, sizeof size, "%zx\r\n", piece->len);
+		if (c->chunked)
+			pieces[n++] = slice_from_string(size);
+		pieces[n++] = buffer_slice(piece);
+		if (c->chunked)
+			pieces[n++] = SLICE_LITERAL("\r\n");
+	}
+	if (last && c->chunked)
+		pieces[n++] = SLICE_LITERAL("0\r\n\r\n");
+	if (sent && n > 0)
+		sent = http_connection_write(c, pieces, n);
+	buffer_fini(piece);
+	return sent;
+}
+
+/* The transport has taken the last piece; everybody else has a turn before the next. */
+static void send_next(struct http_connection *c)
+{
+	struct buffer piece = BUFFER_INIT;
+	int r;
+
+	if (stream_unsent(c->stream) > 0)
+		return;
+	r = c->source.next(c->source.arg, &piece);
+	if (r < 0) {
+		buffer_fini(&piece);
+		http_connection_close(c);
+	} else if (r > 0) {
+		if (!send_piece(c, &piece, false))
+			http_connection_close(c);
+		else if (stream_unsent(c->stream) == 0) /* otherwise it will be told */
+			http_server_go_on_later(c->server, c);
+	} else {
+		http_source_close(&c->source);
+		end_response(c, send_piece(c, &piece, true), c->keep_alive);
+		http_h1_resume(c);
+	}
+}
+
+/* HTTP/1.0 knows no chunks: there the end of the connection is that of the body. */
+static void begin_source(struct http_connection *c, struct http_response *response, bool keep_alive)
+{
+	struct buffer head = BUFFER_INIT;
+	struct slice piece;
+	bool sent;
+
+	c->source = response->source;
+	c->chunked = h1_takes_chunks(c->h1);
+	c->keep_alive = keep_alive && c->chunked;
+	h1_write_head(c->h1, &head, response->status, response->headers, response->n_headers,
+	              H1_LENGTH_UNKNOWN, c->keep_alive);
+	piece = buffer_slice(&head);
+	sent = !head.failed && http_connection_write(c, &piece, 1) &&
+	       send_piece(c, &response->body, false);
+	buffer_fini(&head);
+	buffer_fini(&response->body);
+	if (sent)
+		http_server_go_on_later(c->server, c);
+	else
+		http_connection_close(c);
+}
+
 /* Whether what is left of the request is little, and known to be. */
 static bool is_worth_reading(const struct http_exchange *x)
 {
@@ -79,16 +161,19 @@ void http_h1_respond(struct http_exchange *x, struct http_response *response)
 	                  !response->close && !c->draining &&
 	                  (x->state == EXCHANGE_WAITING || is_worth_reading(x));
 
+	if (is_head || has_no_body(response))
+		http_source_close(&response->source);
 	c->current = NULL;
 	list_remove(&x->link);
 	c->skipping = x->state == EXCHANGE_READING;
-	if (!send_response(c, response, is_head, keep_alive))
-		http_connection_close(c);
-	else if (!keep_alive)
-		http_connection_finish(c, THROW_AWAY);
+	if (response->source.next)
+		begin_source(c, response, keep_alive);
+	else
+		end_response(c, send_response(c, response, is_head, keep_alive), keep_alive);
 	h1_forget(c->h1);
 	free(x);
-	http_h1_resume(c);
+	if (!c->source.next)
+		http_h1_resume(c);
 }
 
 void http_h1_refuse(struct http_connection *c, int status)
@@ -157,7 +242,8 @@ static bool can_take(const struct http_connection *c)
 {
 	if (c->phase != HTTP_1 || c->doomed)
 		return false;
-	return c->current ? c->current->state == EXCHANGE_READING : stream_unsent(c->stream) == 0;
+	return c->current ? c->current->state == EXCHANGE_READING
+	                  : !c->source.next && stream_unsent(c->stream) == 0;
 }
 
 static void take(struct http_connection *c, struct slice *bytes)
@@ -241,6 +327,8 @@ void http_h1_receive(struct http_connection *c, struct slice bytes)
 
 void http_h1_resume(struct http_connection *c)
 {
-	if (!c->feeding)
+	if (c->source.next && c->phase == HTTP_1 && !c->doomed)
+		send_next(c);
+	else if (!c->feeding)
 		feed(c, slice_of(NULL, 0));
 }

@@ -100,6 +100,13 @@ static void give_up(struct http_connection *c, int r, const struct error *error)
 		http_connection_close(c);
 }
 
+/* Bodies that are made while they are sent: the next piece in the loop's next round. */
+static void go_on_later(struct http_connection *c)
+{
+	if (c->phase == HTTP_2 && !c->doomed && h2_server_is_hungry(c->h2))
+		http_server_go_on_later(c->server, c);
+}
+
 void http_h2_receive(struct http_connection *c, struct slice bytes)
 {
 	struct error error = ERROR_INIT;
@@ -110,6 +117,8 @@ void http_h2_receive(struct http_connection *c, struct slice bytes)
 	c->feeding = false;
 	if (r < 0)
 		give_up(c, r, &error);
+	else
+		go_on_later(c);
 }
 
 void http_h2_send(struct http_connection *c)
@@ -119,6 +128,8 @@ void http_h2_send(struct http_connection *c)
 
 	if (r < 0)
 		give_up(c, r, &error);
+	else
+		go_on_later(c);
 }
 
 /* ---- what is said to it */
@@ -133,7 +144,7 @@ void http_h2_respond(struct http_exchange *x, struct http_response *response)
 	x->since = loop_now_ns(c->server->loop);
 	http_patience_arm(c, x->since + c->server->config.limits.write_time);
 	if (c->phase != HTTP_2 || c->doomed) { /* it goes with its connection */
-		buffer_fini(&response->body);
+		http_response_drop(response);
 		return;
 	}
 	if (slice_equal(x->request.method, SLICE_LITERAL("HEAD")))

@@ -66,6 +66,8 @@ struct http_connection {
 	bool had_request;
 	bool skipping; /* the rest of a body whose request has been answered */
 	bool feeding;  /* bytes are being taken; what follows from them is sent when they are */
+	struct http_body_source source; /* of the response that is being sent; next NULL: none */
+	bool chunked, keep_alive;       /* how its body is cut, and whether another may follow */
 
 	/* moments, 0: not so now; http_patience.c */
 	uint64_t opened, received; /* received: the last bytes */
@@ -73,6 +75,7 @@ struct http_connection {
 	uint64_t head_since; /* a head is being waited for, or the rest of a body that is skipped */
 	uint64_t idle_since; /* no request */
 	uint64_t unsent_since; /* the transport takes nothing */
+	uint64_t source_since; /* a body is made while it is sent */
 	uint64_t lingering_since, age_at, aged_since, pinged;
 	uint64_t held_since,
 		held; /* how long the window was withheld, so that bodies could not come */
@@ -163,7 +166,8 @@ void http_exchange_lose_all(struct http_connection *c);
 
 bool http_h1_begin(struct http_connection *c); /* false: no memory */
 void http_h1_receive(struct http_connection *c, struct slice bytes);
-void http_h1_resume(struct http_connection *c); /* goes on with what was kept */
+/* Goes on: with the next piece of a body that is made while it is sent, or else with what was kept. */
+void http_h1_resume(struct http_connection *c);
 bool http_h1_is_idle(const struct http_connection *c);
 /* Writes it, frees x. */
 void http_h1_respond(struct http_exchange *x, struct http_response *response);

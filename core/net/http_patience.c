@@ -113,9 +113,11 @@ void http_patience_note(struct http_connection *c)
 	bool unsent = stream_unsent(c->stream) > 0;
 
 	note(&c->unsent_since, unsent, c, limits->write_time);
+	note(&c->source_since, c->source.next != NULL, c, limits->write_time);
 	note(&c->lingering_since, c->phase == HTTP_LINGERING && !unsent, c, LINGER_NS);
 	note(&c->head_since,
-	     (c->phase == HTTP_1 && !c->current && !unsent && !(h1_idle && c->had_request)) ||
+	     (c->phase == HTTP_1 && !c->current && !c->source.next && !unsent &&
+	      !(h1_idle && c->had_request)) ||
 	             (c->phase == HTTP_2 && h2_server_is_in_head(c->h2)),
 	     c, limits->header_time);
 	note(&c->idle_since,
@@ -170,7 +172,8 @@ static bool look_at_end(struct http_connection *c, uint64_t now, uint64_t *next)
 {
 	const struct http_limits *limits = &c->server->config.limits;
 
-	if (is_due(c->unsent_since, limits->write_time, now, next)) {
+	if (is_due(c->unsent_since, limits->write_time, now, next) ||
+	    is_due(c->source_since, limits->write_time, now, next)) {
 		http_connection_strike(c, HTTP_LIMIT_WRITE_TIME, NULL);
 		http_connection_close(c);
 		return false;

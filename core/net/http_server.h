@@ -44,11 +44,26 @@ struct http_request {
 	const char *peer;       /* "127.0.0.1:40000", "unix:/path" */
 };
 
+/* A body that is made while it is sent: a piece when the last one has been taken and everybody else
+ * on the loop has had a turn, so that a body of any size costs neither its memory nor a long turn.
+ * The functions may not call the server. */
+struct http_body_source {
+	/* Appends the next piece to out, which is empty; some ten KiB are a good size. 1: more will
+	 * follow, 0: that was the last, negative: it cannot go on; the client then sees a response
+	 * that breaks off. */
+	int (*next)(void *arg, struct buffer *out);
+	void (*closed)(void *arg); /* once: all of it was sent, or nobody wants it any more */
+	void *arg;
+};
+
 struct http_response {
 	int status;
 	const struct http_header *headers; /* content-length is the server's to write */
 	size_t n_headers;
 	struct buffer body; /* becomes the server's, also on failure */
+	/* What follows body, when next is set: then there is no content-length (HTTP/1.1: chunked;
+	 * 1.0: until the connection's end) and no trailers. All of it has limits.write_time. */
+	struct http_body_source source;
 	const struct http_header
 		*trailers; /* HTTP/2 only; with an empty body and no headers they are
 	                                       one block with the head (gRPC's Trailers-Only) */
@@ -68,6 +83,11 @@ void *http_exchange_data(const struct http_exchange *x);
 /* Sends the response. Header bytes are copied. When there is no memory the stream or connection is
  * ended instead. */
 void http_respond(struct http_exchange *x, struct http_response *response);
+
+/* For who has to do without the body, or all of a response: closes the source, if there is one; frees
+ * the body as well. */
+void http_source_close(struct http_body_source *source);
+void http_response_drop(struct http_response *response);
 
 struct http_handler {
 	void (*on_request)(void *arg, struct http_exchange *x);
