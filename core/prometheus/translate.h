@@ -45,7 +45,9 @@ struct translator_options {
 	bool custom_buckets; /* explicit histograms as native ones, schema -53 */
 	bool no_exemplars;
 	bool one_type;      /* of two types under one name the second is dropped (expositions) */
-	bool tell_late;     /* samples not newer than the series' last are told, marked late */
+	/* Samples not newer than the series' last are told, marked late, and those of one time within a
+	 * batch too: equal labels may come from several sources, told apart by start_ms. */
+	bool tell_late;
 	uint64_t expiry_ns; /* a series not seen for so long ends; 0: never */
 	size_t max_series;  /* 0: 10,000,000 */
 	size_t max_symbol_bytes; /* 0: 4 GiB */

@@ -13,7 +13,8 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 
 	if (before && before->series != s)
 		before = NULL;
-	if (before && before->ms == ms) {
+	/* Where late samples are told, the other one may be of another source. */
+	if (before && before->ms == ms && !t->options.tell_late) {
 		translator_drop(t, TRANSLATE_DUPLICATE, 1);
 		*before = (struct sample){.series = s, .ms = ms, .late = late};
 		return before;
@@ -22,7 +23,7 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 		translator_drop(t, ms == s->last_ms ? TRANSLATE_DUPLICATE : TRANSLATE_LATE, 1);
 		return NULL;
 	}
-	if (before && ms < before->ms && !t->disordered) {
+	if (before && ms < before->ms && !t->disordered && !t->options.tell_late) {
 		if (t->sorted_capacity < t->samples_capacity) {
 			free(t->sorted);
 			t->sorted = reallocarray(NULL, t->samples_capacity, sizeof *t->sorted);
