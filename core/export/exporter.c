@@ -129,32 +129,25 @@ static void tell_status(struct exporter *e, bool failing, const char *message)
 
 /* Answering */
 
-struct answer {
-	struct exporter *exporter;
-	const char *message; /* of the outcome that is being told */
-};
-
 static void on_entry(void *arg, struct entry *entry)
 {
-	const struct answer *a = arg;
+	struct exporter *e = arg;
 	struct outcome outcome = entry->outcome;
 	struct done done = entry->done;
+	char *message = entry->message;
 
 	if (outcome.status != OUTCOME_OK)
 		outcome.rejected_items = 0; /* all of it comes again, or nothing went through */
-	if (outcome.status != OUTCOME_OK || outcome.rejected_items > 0)
-		outcome.message = a->message;
-	if (a->exporter->config->sending_queue.enabled)
-		queue_release(&a->exporter->queue, entry->size);
+	if (e->config->sending_queue.enabled)
+		queue_release(&e->queue, entry->size);
 	free(entry);
 	done_call(done, &outcome);
+	free(message);
 }
 
 static void answer(struct exporter *e, struct request *r, const struct outcome *outcome)
 {
-	struct answer a = {e, outcome->message};
-
-	request_answer(r, outcome, on_entry, &a);
+	request_answer(r, outcome, on_entry, e);
 }
 
 /* Counts the items of a request under what became of them. With a result to tell, what may succeed

@@ -1,6 +1,7 @@
 #include "core/export/request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct request *request_new(struct exporter *e, struct batch *batch, size_t queue_size,
                             size_t batch_size, struct done done)
@@ -123,6 +124,18 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
 	return 0;
 }
 
+/* There may be no memory for a message; the outcome counts without it. */
+static void entry_join(struct entry *entry, const struct outcome *part)
+{
+	if (!outcome_join(&entry->outcome, part))
+		return;
+	entry->outcome.message = part->message;
+	if (entry->parts > 1) {
+		free(entry->message);
+		entry->outcome.message = entry->message = strdup(part->message);
+	}
+}
+
 void request_answer(struct request *r, const struct outcome *outcome,
                     void (*on_entry)(void *arg, struct entry *entry), void *arg)
 {
@@ -135,10 +148,13 @@ void request_answer(struct request *r, const struct outcome *outcome,
 		struct entry *entry = p->entry;
 		/* The server says how many, not which: they are laid to the first. */
 		uint64_t share = rejected < p->items ? rejected : p->items;
+		struct outcome part = *outcome;
 
 		rejected -= share;
 		entry->outcome.rejected_items += share;
-		outcome_join(&entry->outcome, outcome);
+		if (part.status == OUTCOME_OK && share == 0)
+			part.message = NULL;
+		entry_join(entry, &part);
 		if (p != &entry->own)
 			free(p);
 		if (--entry->parts == 0)

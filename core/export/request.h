@@ -21,7 +21,8 @@ struct entry {
 	struct done done;       /* fn NULL once answered */
 	size_t size;            /* of the batch as it came, by the queue's sizer */
 	size_t parts;           /* not answered yet */
-	struct outcome outcome; /* joined from the answered parts; without a message */
+	struct outcome outcome; /* joined from the answered parts */
+	char *message;          /* the outcome's, while parts are missing; or NULL */
 	struct part own;
 };
 
@@ -55,7 +56,9 @@ int request_split(struct request *r, enum batch_sizer sizer, size_t limit, struc
                   struct error *error);
 
 /* Answers all parts and empties the part list. Calls on_entry(arg, entry) for each entry whose last
- * part this was, with the joined outcome in place; on_entry frees it. */
+ * part this was, with the joined outcome in place, whose message is valid until the call returns and is
+ * that of a failure or of rejected items, never another sender's. on_entry frees entry->message and the
+ * entry. */
 void request_answer(struct request *r, const struct outcome *outcome,
                     void (*on_entry)(void *arg, struct entry *entry), void *arg);
 

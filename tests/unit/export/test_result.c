@@ -104,6 +104,7 @@ static void a_sender_whose_batch_was_cut_hears_the_sum(void **state)
 	assert_int_equal(told.calls, 1);
 	assert_int_equal(told.status, OUTCOME_OK);
 	assert_int_equal(told.rejected_items, 4);
+	assert_string_equal(told.message, "too old");
 	end(f);
 }
 
@@ -112,11 +113,66 @@ static void a_sender_that_must_send_again_hears_of_no_rejected_items(void **stat
 	struct told told;
 	struct fixture *f = begin_cut(&told);
 
-	answer_first(f, &(struct outcome){.status = OUTCOME_OK, .rejected_items = 3});
+	answer_first(f, &(struct outcome){.status = OUTCOME_OK,
+	                                  .rejected_items = 3,
+	                                  .message = "too old"});
 	answer_first(f, &(struct outcome){.status = OUTCOME_RETRY, .message = "busy"});
 	assert_int_equal(told.calls, 1);
 	assert_int_equal(told.status, OUTCOME_RETRY);
 	assert_int_equal(told.rejected_items, 0);
+	assert_non_null(strstr(told.message, "busy"));
+	end(f);
+}
+
+static void a_sender_whose_batch_was_cut_hears_the_worst(void **state)
+{
+	struct told told;
+	struct fixture *f = begin_cut(&told);
+
+	answer_first(f, &(struct outcome){.status = OUTCOME_PERMANENT, .message = "no"});
+	answer_first(f, &(struct outcome){.status = OUTCOME_OK,
+	                                  .rejected_items = 1,
+	                                  .message = "too old"});
+	assert_int_equal(told.calls, 1);
+	assert_int_equal(told.status, OUTCOME_PERMANENT);
+	assert_non_null(strstr(told.message, "no"));
+	assert_int_equal(figure(f, "weir_exporter_sent_items"), 3);
+	assert_int_equal(dropped(f, "permanent_error"), 4);
+	assert_int_equal(dropped(f, "partial_rejected"), 1);
+	end(f);
+}
+
+/* Everything at once: a queue in bytes that is full makes senders wait for room, and then for the result. */
+static void a_sender_that_was_blocked_hears_the_result(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct queue_config *q = &f->config.sending_queue;
+	struct told told[3];
+	struct batch *b = make_batch(4, 0, &f->budget);
+
+	q->sizer = BATCH_BYTES;
+	q->queue_size = batch_bytes(b) + batch_bytes(b) / 2;
+	q->wait_for_result = q->block_on_overflow = true;
+	batch_unref(b);
+	fixture_open(f);
+	give(f, 4, 0, &told[0]);
+	give(f, 4, 4, &told[1]); /* no room */
+	give(f, 1, 8, &told[2]); /* has room, but waits behind it */
+	assert_int_equal(f->attempts, 1);
+	assert_int_equal(figure(f, "weir_exporter_blocked_requests"), 2);
+	assert_accounts_balance(f);
+	answer_first(f, &(struct outcome){.status = OUTCOME_OK});
+	assert_int_equal(told[0].calls, 1);
+	assert_int_equal(f->attempts, 3);
+	assert_int_equal(told[1].calls + told[2].calls, 0);
+	answer_first(f, &(struct outcome){.status = OUTCOME_PERMANENT, .message = "no"});
+	answer_first(f, &(struct outcome){.status = OUTCOME_OK});
+	assert_int_equal(told[1].status, OUTCOME_PERMANENT);
+	assert_int_equal(told[2].status, OUTCOME_OK);
+	assert_int_equal(told[1].calls + told[2].calls, 2);
+	give(f, 12, 0, &told[0]); /* larger than the queue: nobody waits for that */
+	assert_int_equal(told[0].status, OUTCOME_PERMANENT);
+	assert_int_equal(dropped(f, "too_large"), 12);
 	end(f);
 }
 
@@ -127,6 +183,8 @@ int main(void)
 		cmocka_unit_test(no_sender_hears_of_more_than_it_sent),
 		cmocka_unit_test(a_sender_whose_batch_was_cut_hears_the_sum),
 		cmocka_unit_test(a_sender_that_must_send_again_hears_of_no_rejected_items),
+		cmocka_unit_test(a_sender_whose_batch_was_cut_hears_the_worst),
+		cmocka_unit_test(a_sender_that_was_blocked_hears_the_result),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
