@@ -642,6 +642,32 @@ static void more_groups_than_anybody_sends_are_refused(void **state)
 	}
 }
 
+/* A few hundred bytes that take milliseconds to check. */
+static void empty_messages_do_not_take_the_loop(void **state)
+{
+	/* 65536 empty ScopeSpans in a ResourceSpans */
+	static uint8_t bytes[4 + 2 * 65536] = {0x0a, 0x80, 0x80, 0x08};
+	struct slice all = slice_of(bytes, sizeof bytes);
+	struct buffer packed = BUFFER_INIT;
+	struct fixture *f = *state;
+	struct http_exchange x;
+
+	open_with(f, "");
+	for (size_t at = 4; at < sizeof bytes; at += 2)
+		bytes[at] = 0x12;
+	assert_int_equal(compress_pieces(CODING_GZIP, &all, 1, &packed, NULL), 0);
+	begin_request(f, &x, "/v1/traces", "application/x-protobuf");
+	fake_exchange_add(&x, "content-encoding", "gzip");
+	head(f, &x);
+	body(f, &x, buffer_slice(&packed));
+	finish(f, &x);
+	assert_int_equal(x.responses, 0); /* it is on the pool */
+	wait_answer(f, &x);
+	assert_int_equal(x.status, 200);
+	fake_exchange_fini(&x);
+	buffer_fini(&packed);
+}
+
 /* More than may inflate at once, some of which go away. */
 static void many_large_bodies_take_turns(void **state)
 {
@@ -876,6 +902,7 @@ int main(void)
 		TEST(a_bomb_stops_at_the_limit),
 		TEST(what_would_decode_to_too_much_is_refused),
 		TEST(more_groups_than_anybody_sends_are_refused),
+		TEST(empty_messages_do_not_take_the_loop),
 		TEST(many_large_bodies_take_turns),
 		TEST(a_client_may_go_at_any_moment),
 		TEST(an_outcome_may_come_after_the_intake_has_gone),
