@@ -2,8 +2,8 @@
 #ifndef WEIR_EXTENSIONS_HEALTH_CHECK_H
 #define WEIR_EXTENSIONS_HEALTH_CHECK_H
 
-#include "config/option.h"
 #include "core/base/endpoint.h"
+#include "core/component.h"
 #include "core/net/http_pages.h"
 #include "core/self/health.h"
 
