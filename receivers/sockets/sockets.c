@@ -110,7 +110,7 @@ static void record_take(struct sockets *s, const struct sockets_record *r)
 	struct series_resource *resource = owners_resource(&s->owners, r, now);
 
 	if (s->metrics)
-		series_table_add(&s->series, resource, r, now);
+		sockets_table_add(&s->series, resource, r, now);
 	if (is_wanted_as_log(s, r))
 		log_wait(s, resource, r);
 	series_resource_unref(resource);
@@ -143,12 +143,12 @@ static void metrics_send(struct sockets *s)
 
 	if (!s->collecting || !outbox_has_room(s->metrics))
 		return;
-	part = series_table_next(&s->series, delta, SERIES_AT_ONCE);
+	part = sockets_table_next(&s->series, delta, SERIES_AT_ONCE);
 	if (!sockets_metrics_build(&s->source, &s->series, part, delta, now, &b))
 		return;
 	s->calling++;
 	if (!b || outbox_send(s->metrics, b)) {
-		series_table_sent(&s->series, part, delta, now);
+		sockets_table_sent(&s->series, part, delta, now);
 		s->collecting = !part.overflow;
 		if (s->collecting)
 			timer_start(s->turn, TURN_NS, 0);
@@ -165,7 +165,7 @@ static void collection_begin(struct sockets *s)
 	s->counts.collections_skipped += s->collecting;
 	s->collecting = true;
 	s->collection_unix_ns = clock_realtime_ns();
-	series_table_collect(&s->series);
+	sockets_table_collect(&s->series);
 	metrics_send(s);
 }
 
@@ -290,7 +290,7 @@ static void recount(struct sockets *s)
 		return; /* the next walk tries again */
 	if (n_closed)
 		qsort(s->closed.data, n_closed, sizeof(uint64_t), cookie_compare);
-	series_table_recount(&s->series);
+	sockets_table_recount(&s->series);
 	owners_recount(&s->owners);
 	for (size_t i = 0; i < n; i++) {
 		struct series_resource *resource;
@@ -299,7 +299,7 @@ static void recount(struct sockets *s)
 		                        cookie_compare))
 			continue;
 		resource = owners_recount_seen(&s->owners, &r[i], now);
-		series_table_recount_seen(&s->series, resource, &r[i]);
+		sockets_table_recount_seen(&s->series, resource, &r[i]);
 		series_resource_unref(resource);
 	}
 	owners_recount_end(&s->owners);
@@ -346,7 +346,7 @@ static void collect(struct sockets *s)
 		recount(s);
 	buffer_reset(&s->walked);
 	buffer_reset(&s->closed);
-	series_table_expire(&s->series, clock_monotonic_ns(), s->config->series_ttl);
+	sockets_table_expire(&s->series, clock_monotonic_ns(), s->config->series_ttl);
 	collection_begin(s);
 	logs_send(s);
 	poll_start(s->poll, POLL_READABLE);
@@ -446,7 +446,7 @@ static void sockets_destroy(struct component *c)
 	outbox_free(s->metrics);
 	outbox_free(s->logs);
 	owners_fini(&s->owners);
-	series_table_fini(&s->series);
+	sockets_table_fini(&s->series);
 	proc_cache_free(s->processes);
 	buffer_fini(&s->walked);
 	buffer_fini(&s->stash);
@@ -486,8 +486,8 @@ static int sockets_create(const struct create_args *args, struct component **ret
 	                                          .version = args->host->version,
 	                                          .receiver = args->id,
 	                                          .budget = args->host->budget};
-	series_table_init(&s->series, s->config->max_series, s->config->client_address,
-	                  clock_realtime_ns());
+	sockets_table_init(&s->series, s->config->max_series, s->config->client_address,
+	                   clock_realtime_ns());
 	s->processes = proc_cache_new("/proc", PROCESSES_KEPT);
 	owners_init(&s->owners, s->processes, &s->series, s->config->per_process);
 	if (!s->processes || !outboxes_new(s)) {
@@ -512,7 +512,7 @@ static int sockets_start(struct component *c, struct error *error)
 			"program_statistics: the kernel refused (%s): the runs and the time of the "
 			"eBPF programs stay 0; it needs CAP_SYS_ADMIN",
 			strerror(-s->statistics_fd));
-	series_table_begin(&s->series, clock_realtime_ns());
+	sockets_table_begin(&s->series, clock_realtime_ns());
 	s->timer = timer_new(loop, on_tick, s);
 	s->turn = timer_new(loop, on_turn, s);
 	s->poll = poll_new(loop, sockets_kernel_fd(s->kernel), on_ring, s);

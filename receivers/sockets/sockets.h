@@ -48,7 +48,7 @@ struct sockets {
 	struct poll *poll;
 	struct metrics_collector *collector;
 	struct proc_cache *processes;
-	struct series_table series;
+	struct sockets_table series;
 	struct owners owners;
 	struct outbox *metrics, *logs; /* NULL: not wired */
 	struct sockets_log *waiting;   /* LOGS_WAITING_LIMIT of them */

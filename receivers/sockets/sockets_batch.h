@@ -21,7 +21,7 @@ struct sockets_batch_source {
 /* Points of the series of a part: with cumulative temporality everything that was ever other than
  * 0, with delta what changed since it was sent. *ret is NULL when there is nothing. False: no
  * memory. */
-bool sockets_metrics_build(const struct sockets_batch_source *source, struct series_table *table,
+bool sockets_metrics_build(const struct sockets_batch_source *source, struct sockets_table *table,
                            struct series_part part, bool delta, uint64_t now_unix_ns,
                            struct batch **ret);
 

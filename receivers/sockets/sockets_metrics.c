@@ -359,7 +359,7 @@ static bool on_resource(void *arg, struct series_resource *resource, size_t n)
 	return group_add(r, &resource->owner, subjects, telling);
 }
 
-static bool overflow_add(struct reading *r, const struct series_table *table)
+static bool overflow_add(struct reading *r, const struct sockets_table *table)
 {
 	struct subject overflow = {0};
 
@@ -367,7 +367,7 @@ static bool overflow_add(struct reading *r, const struct series_table *table)
 	       (subject_init(r, &overflow, &table->overflow) && group_add(r, NULL, &overflow, 1));
 }
 
-bool sockets_metrics_build(const struct sockets_batch_source *source, struct series_table *table,
+bool sockets_metrics_build(const struct sockets_batch_source *source, struct sockets_table *table,
                            struct series_part part, bool delta, uint64_t now_unix_ns,
                            struct batch **ret)
 {

@@ -16,7 +16,7 @@ static bool owner_equal(const struct map_node *node, const void *key)
 	       0;
 }
 
-void owners_init(struct owners *o, struct proc_cache *processes, struct series_table *series,
+void owners_init(struct owners *o, struct proc_cache *processes, struct sockets_table *series,
                  bool per_process)
 {
 	*o = (struct owners){.processes = processes, .series = series, .per_process = per_process};

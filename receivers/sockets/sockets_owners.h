@@ -13,12 +13,12 @@
 struct owners {
 	struct map map;
 	struct proc_cache *processes;
-	struct series_table *series;
+	struct sockets_table *series;
 	bool per_process;
 };
 
 /* Both outlive it. */
-void owners_init(struct owners *o, struct proc_cache *processes, struct series_table *series,
+void owners_init(struct owners *o, struct proc_cache *processes, struct sockets_table *series,
                  bool per_process);
 void owners_fini(struct owners *o);
 
@@ -27,7 +27,7 @@ void owners_fini(struct owners *o);
 struct series_resource *owners_resource(struct owners *o, const struct sockets_record *record,
                                         uint64_t now_ns);
 
-/* As series_table_recount*(), in step with it. */
+/* As sockets_table_recount*(), in step with it. */
 void owners_recount(struct owners *o);
 struct series_resource *owners_recount_seen(struct owners *o, const struct sockets_record *record,
                                             uint64_t now_ns);

@@ -101,14 +101,14 @@ int series_opening(const struct sockets_record *record)
 	return is_first_record(record) - is_last_of_open(record);
 }
 
-void series_table_init(struct series_table *t, size_t max_series, bool client_address,
-                       uint64_t start_unix_ns)
+void sockets_table_init(struct sockets_table *t, size_t max_series, bool client_address,
+                        uint64_t start_unix_ns)
 {
-	*t = (struct series_table){
+	*t = (struct sockets_table){
 		.max_series = max_series,
 		.client_address = client_address,
 	};
-	series_table_begin(t, start_unix_ns);
+	sockets_table_begin(t, start_unix_ns);
 	map_init(&t->series, series_equal);
 	map_init(&t->resources, resource_equal);
 	map_init(&t->strays, stray_equal);
@@ -120,13 +120,13 @@ void series_table_init(struct series_table *t, size_t max_series, bool client_ad
 		t->overflow.histograms[i] = &t->overflow_histograms[i];
 }
 
-void series_table_begin(struct series_table *t, uint64_t start_unix_ns)
+void sockets_table_begin(struct sockets_table *t, uint64_t start_unix_ns)
 {
 	t->since_unix_ns = t->part_unix_ns = start_unix_ns;
 	t->overflow.start_unix_ns = t->overflow.sent_unix_ns = start_unix_ns;
 }
 
-static void series_free(struct series_table *t, struct series *s)
+static void series_free(struct sockets_table *t, struct series *s)
 {
 	map_remove(&t->series, &s->node);
 	list_remove(&s->of_resource);
@@ -139,14 +139,14 @@ static void series_free(struct series_table *t, struct series *s)
 
 static bool free_stray(struct map_node *node, void *arg)
 {
-	struct series_table *t = arg;
+	struct sockets_table *t = arg;
 
 	map_remove(&t->strays, node);
 	free(CONTAINER_OF(node, struct stray, node));
 	return true;
 }
 
-void series_table_fini(struct series_table *t)
+void sockets_table_fini(struct sockets_table *t)
 {
 	struct series *s, *next;
 
@@ -181,7 +181,7 @@ static const char *put_string(char **at, const char *s)
 	return copy;
 }
 
-struct series_resource *series_resource_get(struct series_table *t,
+struct series_resource *series_resource_get(struct sockets_table *t,
                                             const struct series_owner *owner)
 {
 	uint64_t hash = owner_hash(owner);
@@ -226,7 +226,7 @@ void series_resource_unref(struct series_resource *r)
 
 /* ---- which series a record belongs to */
 
-static struct series_key key_of(const struct series_table *t, struct series_resource *resource,
+static struct series_key key_of(const struct sockets_table *t, struct series_resource *resource,
                                 const struct sockets_record *r)
 {
 	struct series_key key = {.resource = resource,
@@ -253,14 +253,14 @@ static struct series_key key_of(const struct series_table *t, struct series_reso
 /* A socket that was opened in the overflow series stays there until it closes, or it would be
  * subtracted from a series to which it was never added. Once more of them are open than are
  * remembered, no new series is made: every socket outside the existing ones is then in overflow. */
-static bool may_create(const struct series_table *t, const struct sockets_record *r)
+static bool may_create(const struct sockets_table *t, const struct sockets_record *r)
 {
 	if (t->series.count >= t->max_series || t->overflow.open > (int64_t)t->strays.count)
 		return false;
 	return is_first_record(r) || (r->flags & SOCKETS_FAILED);
 }
 
-static struct series *series_create(struct series_table *t, const struct series_key *key,
+static struct series *series_create(struct sockets_table *t, const struct series_key *key,
                                     uint64_t hash)
 {
 	struct series *s = calloc(1, sizeof *s);
@@ -278,7 +278,7 @@ static struct series *series_create(struct series_table *t, const struct series_
 }
 
 /* NULL: the overflow series. */
-static struct series *series_find(struct series_table *t, struct series_resource *resource,
+static struct series *series_find(struct sockets_table *t, struct series_resource *resource,
                                   const struct sockets_record *r, bool create)
 {
 	struct series_key key;
@@ -298,7 +298,7 @@ static struct series *series_find(struct series_table *t, struct series_resource
 	return create && may_create(t, r) ? series_create(t, &key, hash) : NULL;
 }
 
-static void stray_remember(struct series_table *t, uint64_t cookie)
+static void stray_remember(struct sockets_table *t, uint64_t cookie)
 {
 	uint64_t hash = hash_bytes(&cookie, sizeof cookie);
 	struct stray *s;
@@ -313,7 +313,7 @@ static void stray_remember(struct series_table *t, uint64_t cookie)
 		free(s);
 }
 
-static void stray_forget(struct series_table *t, uint64_t cookie)
+static void stray_forget(struct sockets_table *t, uint64_t cookie)
 {
 	struct map_node *n = map_find(&t->strays, hash_bytes(&cookie, sizeof cookie), &cookie);
 
@@ -343,7 +343,7 @@ static void distribution_add(struct distribution *h, const double *bounds, doubl
 	h->count++;
 }
 
-static void observe(struct series_table *t, struct series *s, enum series_histogram which,
+static void observe(struct sockets_table *t, struct series *s, enum series_histogram which,
                     double seconds)
 {
 	if (!s->histograms[which])
@@ -359,7 +359,7 @@ static double seconds_between(uint64_t from_ns, uint64_t to_ns)
 	return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e9 : 0;
 }
 
-static void observe_times(struct series_table *t, struct series *s, const struct sockets_record *r)
+static void observe_times(struct sockets_table *t, struct series *s, const struct sockets_record *r)
 {
 	if ((r->flags & SOCKETS_OPENED) && r->role == SOCKETS_ROLE_CLIENT && r->started_ns &&
 	    r->established_ns)
@@ -389,8 +389,8 @@ static void count(struct series *s, const struct sockets_record *r)
 	s->unsent = true;
 }
 
-void series_table_add(struct series_table *t, struct series_resource *resource,
-                      const struct sockets_record *record, uint64_t now_ns)
+void sockets_table_add(struct sockets_table *t, struct series_resource *resource,
+                       const struct sockets_record *record, uint64_t now_ns)
 {
 	struct series *s = series_find(t, resource, record, true);
 
@@ -410,7 +410,7 @@ void series_table_add(struct series_table *t, struct series_resource *resource,
 	observe_times(t, s, record);
 }
 
-void series_table_expire(struct series_table *t, uint64_t now_ns, uint64_t ttl_ns)
+void sockets_table_expire(struct sockets_table *t, uint64_t now_ns, uint64_t ttl_ns)
 {
 	struct series *s, *next;
 
@@ -435,13 +435,13 @@ bool series_is_silent(const struct series *s, bool delta)
 	return delta && !s->unsent && !s->open;
 }
 
-void series_table_collect(struct series_table *t)
+void sockets_table_collect(struct sockets_table *t)
 {
 	t->collection++;
 	t->since_unix_ns = t->part_unix_ns;
 }
 
-struct series_part series_table_next(struct series_table *t, bool delta, size_t limit)
+struct series_part sockets_table_next(struct sockets_table *t, bool delta, size_t limit)
 {
 	struct series_part part = {0};
 	struct series_resource *r;
@@ -464,7 +464,7 @@ struct series_part series_table_next(struct series_table *t, bool delta, size_t 
 	return part;
 }
 
-bool series_part_each(struct series_table *t, struct series_part part,
+bool series_part_each(struct sockets_table *t, struct series_part part,
                       bool (*on_resource)(void *arg, struct series_resource *r, size_t n),
                       void *arg)
 {
@@ -488,7 +488,7 @@ bool series_part_each(struct series_table *t, struct series_part part,
 	return true;
 }
 
-static void sent(struct series_table *t, struct series *s, bool delta, uint64_t now_unix_ns)
+static void sent(struct sockets_table *t, struct series *s, bool delta, uint64_t now_unix_ns)
 {
 	s->collection = t->collection;
 	s->sent_unix_ns = now_unix_ns;
@@ -508,7 +508,7 @@ static void move_to_end(struct list *head, struct list *member)
 }
 
 /* False: the resource has more than n series that are still to be sent. */
-static bool resource_sent(struct series_table *t, struct series_resource *r, size_t *n, bool delta,
+static bool resource_sent(struct sockets_table *t, struct series_resource *r, size_t *n, bool delta,
                           uint64_t now_unix_ns)
 {
 	struct series *s;
@@ -524,8 +524,8 @@ static bool resource_sent(struct series_table *t, struct series_resource *r, siz
 	return true;
 }
 
-void series_table_sent(struct series_table *t, struct series_part part, bool delta,
-                       uint64_t now_unix_ns)
+void sockets_table_sent(struct sockets_table *t, struct series_part part, bool delta,
+                        uint64_t now_unix_ns)
 {
 	struct series_resource *r;
 
@@ -542,7 +542,7 @@ void series_table_sent(struct series_table *t, struct series_part part, bool del
 	t->since_unix_ns = now_unix_ns;
 }
 
-void series_table_recount(struct series_table *t)
+void sockets_table_recount(struct sockets_table *t)
 {
 	struct series *s;
 
@@ -552,8 +552,8 @@ void series_table_recount(struct series_table *t)
 	map_each(&t->strays, free_stray, t);
 }
 
-void series_table_recount_seen(struct series_table *t, struct series_resource *resource,
-                               const struct sockets_record *record)
+void sockets_table_recount_seen(struct sockets_table *t, struct series_resource *resource,
+                                const struct sockets_record *record)
 {
 	struct series *s = series_find(t, resource, record, false);
 

@@ -70,7 +70,7 @@ struct series_resource {
 	struct map_node node;
 	struct list link;   /* in the table's resources */
 	struct list series; /* series.of_resource */
-	struct series_table *table;
+	struct sockets_table *table;
 	unsigned refs;
 	uint32_t collection;       /* the last that is through with it */
 	struct series_owner owner; /* its own copies */
@@ -102,7 +102,7 @@ struct series {
 	struct distribution *histograms[SERIES_HISTOGRAM_COUNT]; /* NULL until there is a value */
 };
 
-struct series_table {
+struct sockets_table {
 	struct map series, resources, strays;
 	struct list by_resource; /* series_resource.link, in the order of collection */
 	uint32_t collection;     /* the one that is going on, or the last */
@@ -119,25 +119,25 @@ struct series_table {
 /* What a record does to the number of open connections: 1, 0 or -1. */
 int series_opening(const struct sockets_record *record);
 
-void series_table_init(struct series_table *t, size_t max_series, bool client_address,
-                       uint64_t start_unix_ns);
-void series_table_begin(struct series_table *t, uint64_t start_unix_ns); /* before any record */
-void series_table_fini(struct series_table *t);
+void sockets_table_init(struct sockets_table *t, size_t max_series, bool client_address,
+                        uint64_t start_unix_ns);
+void sockets_table_begin(struct sockets_table *t, uint64_t start_unix_ns); /* before any record */
+void sockets_table_fini(struct sockets_table *t);
 
 /* The resource of that owner, with a reference for the caller. NULL: no memory. */
-struct series_resource *series_resource_get(struct series_table *t,
+struct series_resource *series_resource_get(struct sockets_table *t,
                                             const struct series_owner *owner);
 struct series_resource *series_resource_ref(struct series_resource *r);
 void series_resource_unref(struct series_resource *r); /* takes NULL */
 
 /* Adds one record. resource NULL (no memory for it): counted in the overflow series. Never
  * fails. */
-void series_table_add(struct series_table *t, struct series_resource *resource,
-                      const struct sockets_record *record, uint64_t now_ns);
+void sockets_table_add(struct sockets_table *t, struct series_resource *resource,
+                       const struct sockets_record *record, uint64_t now_ns);
 
 /* Drops series that no record has touched for ttl_ns, unless connections are open or something was
  * not sent yet. One that comes back counts from 0 with a new start time. */
-void series_table_expire(struct series_table *t, uint64_t now_ns, uint64_t ttl_ns);
+void sockets_table_expire(struct sockets_table *t, uint64_t now_ns, uint64_t ttl_ns);
 
 /* A collection hands out every series once, part by part, so that no part is too large. Records may
  * be added between parts. One that is given up is simply followed by the next, which begins with
@@ -146,30 +146,30 @@ struct series_part {
 	size_t series; /* so many, from the front */
 	bool overflow; /* and that one; it is in the last part */
 };
-void series_table_collect(struct series_table *t);
+void sockets_table_collect(struct sockets_table *t);
 
 /* The next part: at most limit series that have something to say, among at most 16 times as many. */
-struct series_part series_table_next(struct series_table *t, bool delta, size_t limit);
+struct series_part sockets_table_next(struct sockets_table *t, bool delta, size_t limit);
 
 /* Calls back for each resource with its first n series of the part (struct series.of_resource).
  * False as soon as on_resource() is. */
-bool series_part_each(struct series_table *t, struct series_part part,
+bool series_part_each(struct sockets_table *t, struct series_part part,
                       bool (*on_resource)(void *arg, struct series_resource *r, size_t n),
                       void *arg);
 
 /* The part was put in a batch, as of that moment. With delta its counters and histograms begin
  * again. */
-void series_table_sent(struct series_table *t, struct series_part part, bool delta,
-                       uint64_t now_unix_ns);
+void sockets_table_sent(struct sockets_table *t, struct series_part part, bool delta,
+                        uint64_t now_unix_ns);
 
 /* With delta a series is sent when something changed or connections are open. */
 bool series_is_silent(const struct series *s, bool delta);
 
 /* A recount sets the numbers of open connections right after closing records were lost: clear them,
  * add every open socket that one full walk found, and go on. seen() is given records that were
- * added with series_table_add() before. */
-void series_table_recount(struct series_table *t);
-void series_table_recount_seen(struct series_table *t, struct series_resource *resource,
-                               const struct sockets_record *record);
+ * added with sockets_table_add() before. */
+void sockets_table_recount(struct sockets_table *t);
+void sockets_table_recount_seen(struct sockets_table *t, struct series_resource *resource,
+                                const struct sockets_record *record);
 
 #endif

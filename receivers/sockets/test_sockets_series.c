@@ -32,23 +32,23 @@ static struct sockets_record record(uint8_t role, uint8_t peer, uint8_t flags)
 	return r;
 }
 
-static void add(struct series_table *t, const struct series_owner *owner, struct sockets_record r,
+static void add(struct sockets_table *t, const struct series_owner *owner, struct sockets_record r,
                 uint64_t now_ns)
 {
 	struct series_resource *resource = series_resource_get(t, owner);
 
 	assert_non_null(resource);
-	series_table_add(t, resource, &r, now_ns);
+	sockets_table_add(t, resource, &r, now_ns);
 	series_resource_unref(resource);
 }
 
-static void send_all(struct series_table *t, bool delta, uint64_t now_unix_ns)
+static void send_all(struct sockets_table *t, bool delta, uint64_t now_unix_ns)
 {
-	series_table_collect(t);
-	series_table_sent(t, series_table_next(t, delta, SIZE_MAX), delta, now_unix_ns);
+	sockets_table_collect(t);
+	sockets_table_sent(t, sockets_table_next(t, delta, SIZE_MAX), delta, now_unix_ns);
 }
 
-static struct series *only_series(struct series_table *t)
+static struct series *only_series(struct sockets_table *t)
 {
 	assert_int_equal(t->series.count, 1);
 	return LIST_FIRST(&t->by_touch, struct series, by_touch);
@@ -56,11 +56,11 @@ static struct series *only_series(struct series_table *t)
 
 static void adds_up_the_life_of_a_connection(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
 	struct series *s;
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	r.started_ns = 1 * SECOND;
 	r.established_ns = 1 * SECOND + 2000000;
 	r.at_ns = 2 * SECOND;
@@ -93,16 +93,16 @@ static void adds_up_the_life_of_a_connection(void **state)
 	assert_int_equal(s->histograms[SERIES_RTT]->count, 2);
 	assert_int_equal(s->histograms[SERIES_RTT]->buckets[2], 2); /* 0.3 ms <= 0.5 ms */
 	assert_int_equal(t.overflowed, 0);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void a_value_on_a_bound_belongs_below_it(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, 0);
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	r.flags = SOCKETS_OPENED;
 	r.sent_bytes = 1;
 	r.srtt_us = 1000;
@@ -112,7 +112,7 @@ static void a_value_on_a_bound_belongs_below_it(void **state)
 	add(&t, &curl, r, 0);
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->buckets[3], 1);
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->buckets[SERIES_BOUNDS], 1);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
@@ -130,9 +130,9 @@ static void counts_failures_by_reason(void **state)
 		{0, SERIES_FAILED_OTHER},
 		{EACCES, SERIES_FAILED_OTHER},
 	};
-	struct series_table t;
+	struct sockets_table t;
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
 		struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_FAILED);
 		r.error = (uint16_t)reasons[i].error;
@@ -143,29 +143,29 @@ static void counts_failures_by_reason(void **state)
 	assert_int_equal(only_series(&t)->open, 0);
 	assert_false(only_series(&t)->had_open);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void clients_of_a_server_share_a_series_unless_told_apart(void **state)
 {
 	for (int apart = 0; apart < 2; apart++) {
-		struct series_table t;
-		series_table_init(&t, 10, apart, START_UNIX);
+		struct sockets_table t;
+		sockets_table_init(&t, 10, apart, START_UNIX);
 		add(&t, &curl, record(SOCKETS_ROLE_SERVER, 1, SOCKETS_OPENED), 0);
 		add(&t, &curl, record(SOCKETS_ROLE_SERVER, 2, SOCKETS_OPENED), 0);
 		assert_int_equal(t.series.count, apart ? 2 : 1);
-		series_table_fini(&t);
+		sockets_table_fini(&t);
 	}
 	(void)state;
 }
 
 static void tells_servers_families_and_roles_apart(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, r, 0);
 	r.local_port++; /* ephemeral: the same series */
 	add(&t, &curl, r, 0);
@@ -184,46 +184,46 @@ static void tells_servers_families_and_roles_apart(void **state)
 	assert_int_equal(t.series.count, 5);
 	add(&t, &curl, record(SOCKETS_ROLE_SERVER, 1, SOCKETS_OPENED), 0);
 	assert_int_equal(t.series.count, 6);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void a_role_that_is_not_known_shows_no_port(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_UNKNOWN, 1, SOCKETS_PREEXISTING);
 
-	series_table_init(&t, 10, true, START_UNIX);
+	sockets_table_init(&t, 10, true, START_UNIX);
 	add(&t, &curl, r, 0);
 	r.remote_port++;
 	add(&t, &curl, r, 0);
 	assert_int_equal(only_series(&t)->key.server_port, 0);
 	assert_int_equal(only_series(&t)->open, 2);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void a_pid_that_is_used_again_is_another_resource(void **state)
 {
 	struct series_owner a = {"sh", "/bin/sh", "", 7, 100}, b = {"sh", "/bin/sh", "", 7, 200};
-	struct series_table t;
+	struct sockets_table t;
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &a, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
 	add(&t, &b, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
 	assert_int_equal(t.resources.count, 2);
 	assert_int_equal(t.series.count, 2);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r;
 
-	series_table_init(&t, 2, false, START_UNIX);
+	sockets_table_init(&t, 2, false, START_UNIX);
 	for (uint8_t peer = 1; peer <= 5; peer++) {
 		r = record(SOCKETS_ROLE_CLIENT, peer, SOCKETS_OPENED);
 		r.cookie = peer;
@@ -237,18 +237,18 @@ static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 	assert_int_equal(t.overflow.counters[SERIES_OPENED], 3);
 	assert_int_equal(t.overflow.counters[SERIES_SENT_BYTES], 30);
 	assert_int_equal(t.overflow.histograms[SERIES_RTT]->count, 3);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void what_was_opened_in_overflow_closes_there(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record a = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
 	struct sockets_record b = record(SOCKETS_ROLE_CLIENT, 2, SOCKETS_OPENED);
 	struct series *s;
 
-	series_table_init(&t, 1, false, START_UNIX);
+	sockets_table_init(&t, 1, false, START_UNIX);
 	add(&t, &curl, a, 0);
 	b.cookie = 20;
 	add(&t, &curl, b, 0);
@@ -256,7 +256,7 @@ static void what_was_opened_in_overflow_closes_there(void **state)
 
 	/* its place is free now, and another connection to the same peer takes it */
 	send_all(&t, false, START_UNIX + 1);
-	series_table_expire(&t, 10 * SECOND, SECOND);
+	sockets_table_expire(&t, 10 * SECOND, SECOND);
 	assert_int_equal(t.series.count, 0);
 	b.cookie = 21;
 	add(&t, &curl, b, 10 * SECOND);
@@ -272,32 +272,32 @@ static void what_was_opened_in_overflow_closes_there(void **state)
 	b.cookie = 21;
 	add(&t, &curl, b, 10 * SECOND);
 	assert_int_equal(s->open, 0);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void drops_series_that_nothing_touches_but_not_open_ones(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record a = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
 	struct sockets_record b = record(SOCKETS_ROLE_CLIENT, 2, SOCKETS_OPENED);
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, a, 0);
 	add(&t, &curl, b, 0);
-	series_table_expire(&t, 100 * SECOND, 10 * SECOND);
+	sockets_table_expire(&t, 100 * SECOND, 10 * SECOND);
 	assert_int_equal(t.series.count, 2); /* not sent yet */
 	send_all(&t, false, START_UNIX + 5);
-	series_table_expire(&t, 9 * SECOND, 10 * SECOND);
+	sockets_table_expire(&t, 9 * SECOND, 10 * SECOND);
 	assert_int_equal(t.series.count, 2);
-	series_table_expire(&t, 10 * SECOND, 10 * SECOND);
+	sockets_table_expire(&t, 10 * SECOND, 10 * SECOND);
 	assert_int_equal(only_series(&t)->open, 1);
 
 	add(&t, &curl, a, 20 * SECOND); /* comes back: from 0, with a start time of its own */
 	struct series *s = CONTAINER_OF(t.by_touch.prev, struct series, by_touch);
 	assert_int_equal(s->counters[SERIES_OPENED], 1);
 	assert_int_equal(s->start_unix_ns, START_UNIX + 5);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
@@ -317,19 +317,19 @@ static void a_collection_hands_out_every_series_once(void **state)
 		{.executable = "b", .path = "", .container_id = ""},
 		{.executable = "c", .path = "", .container_id = ""},
 	};
-	struct series_table t;
+	struct sockets_table t;
 	struct series_part part;
 	size_t parts = 0, seen = 0;
 
-	series_table_init(&t, 1000, false, START_UNIX);
+	sockets_table_init(&t, 1000, false, START_UNIX);
 	for (uint8_t i = 0; i < 100; i++)
 		add(&t, &owners[i % 3],
 		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
-	series_table_collect(&t);
+	sockets_table_collect(&t);
 	do {
-		part = series_table_next(&t, true, 7);
+		part = sockets_table_next(&t, true, 7);
 		assert_true(series_part_each(&t, part, count_part, &seen));
-		series_table_sent(&t, part, true, START_UNIX + 9);
+		sockets_table_sent(&t, part, true, START_UNIX + 9);
 		parts++;
 		/* made meanwhile: belongs to the next collection */
 		add(&t, &owners[0],
@@ -342,42 +342,42 @@ static void a_collection_hands_out_every_series_once(void **state)
 	for (uint8_t i = 0; i < 100; i++)
 		add(&t, &owners[i % 3],
 		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
-	series_table_collect(&t);
-	part = series_table_next(&t, true, 90);
-	series_table_sent(&t, part, true, START_UNIX + 10);
-	series_table_collect(&t);
-	part = series_table_next(&t, true, 10 + parts);
-	series_table_sent(&t, part, true, START_UNIX + 11);
+	sockets_table_collect(&t);
+	part = sockets_table_next(&t, true, 90);
+	sockets_table_sent(&t, part, true, START_UNIX + 10);
+	sockets_table_collect(&t);
+	part = sockets_table_next(&t, true, 10 + parts);
+	sockets_table_sent(&t, part, true, START_UNIX + 11);
 	for (struct list *l = t.by_touch.next; l != &t.by_touch; l = l->next)
 		assert_false(CONTAINER_OF(l, struct series, by_touch)->unsent);
 
-	series_table_collect(&t); /* a hundred that are silent are not passed in one go either */
-	assert_in_range(series_table_next(&t, true, 2).series, 3, 2 * 16);
-	series_table_fini(&t);
+	sockets_table_collect(&t); /* a hundred that are silent are not passed in one go either */
+	assert_in_range(sockets_table_next(&t, true, 2).series, 3, 2 * 16);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void a_resource_goes_with_its_last_series(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
 	assert_int_equal(t.resources.count, 1);
 	send_all(&t, false, START_UNIX);
-	series_table_expire(&t, 10 * SECOND, SECOND);
+	sockets_table_expire(&t, 10 * SECOND, SECOND);
 	assert_int_equal(t.resources.count, 0);
 	assert_true(list_is_empty(&t.by_resource));
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void delta_begins_again_and_keeps_what_is_open(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
 
-	series_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, 10, false, START_UNIX);
 	r.sent_bytes = 5;
 	r.srtt_us = 5;
 	add(&t, &curl, r, 0);
@@ -387,37 +387,37 @@ static void delta_begins_again_and_keeps_what_is_open(void **state)
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->count, 0);
 	assert_int_equal(only_series(&t)->open, 1);
 	assert_int_equal(t.since_unix_ns, START_UNIX + 1);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
 static void a_recount_sets_right_what_lost_records_left(void **state)
 {
-	struct series_table t;
+	struct sockets_table t;
 	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
 	struct series_resource *resource;
 
-	series_table_init(&t, 1, false, START_UNIX);
+	sockets_table_init(&t, 1, false, START_UNIX);
 	for (r.cookie = 1; r.cookie <= 4; r.cookie++)
 		add(&t, &curl, r, 0);
 	r.remote_port = 81; /* overflow */
 	for (r.cookie = 5; r.cookie <= 8; r.cookie++)
 		add(&t, &curl, r, 0);
 
-	series_table_recount(&t);
+	sockets_table_recount(&t);
 	resource = series_resource_get(&t, &curl);
 	r.cookie = 2;
 	r.remote_port = 80;
-	series_table_recount_seen(&t, resource, &r);
+	sockets_table_recount_seen(&t, resource, &r);
 	r.cookie = 7;
 	r.remote_port = 81;
-	series_table_recount_seen(&t, resource, &r);
+	sockets_table_recount_seen(&t, resource, &r);
 	series_resource_unref(resource);
 	assert_int_equal(only_series(&t)->open, 1);
 	assert_int_equal(t.overflow.open, 1);
 	assert_int_equal(t.strays.count, 1);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 4);
-	series_table_fini(&t);
+	sockets_table_fini(&t);
 	(void)state;
 }
 
@@ -447,7 +447,7 @@ static void sum_series(struct totals *t, const struct series *s)
 }
 
 /* Series that expire take their counters along: before, they are added to *gone. */
-static void check_totals(struct series_table *t, const struct totals *want,
+static void check_totals(struct sockets_table *t, const struct totals *want,
                          const struct totals *gone)
 {
 	struct totals have = *gone;
@@ -462,14 +462,14 @@ static void check_totals(struct series_table *t, const struct totals *want,
 	assert_memory_equal(&have, want, sizeof have);
 }
 
-static void expire(struct series_table *t, uint64_t now_ns, struct totals *gone)
+static void expire(struct sockets_table *t, uint64_t now_ns, struct totals *gone)
 {
 	struct totals before = {0}, after = {0};
 	struct series *s;
 
 	LIST_FOR_EACH(s, &t->by_touch, by_touch)
 		sum_series(&before, s);
-	series_table_expire(t, now_ns, 500);
+	sockets_table_expire(t, now_ns, 500);
 	LIST_FOR_EACH(s, &t->by_touch, by_touch)
 		sum_series(&after, s);
 	for (size_t i = 0; i < SERIES_COUNTER_COUNT; i++)
@@ -548,9 +548,9 @@ static void totals_stay_exact_whatever_comes(void **state)
 		struct simulated sims[SOCKETS] = {0};
 		struct totals want = {0}, gone = {0};
 		uint64_t cookie = 1, x = seed + l;
-		struct series_table t;
+		struct sockets_table t;
 
-		series_table_init(&t, limits[l], false, START_UNIX);
+		sockets_table_init(&t, limits[l], false, START_UNIX);
 		for (uint64_t i = 0; i < STEPS; i++) {
 			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
 			/* at times few sockets are active, so that series expire */
@@ -569,7 +569,7 @@ static void totals_stay_exact_whatever_comes(void **state)
 			}
 		}
 		check_totals(&t, &want, &gone);
-		series_table_fini(&t);
+		sockets_table_fini(&t);
 	}
 	(void)state;
 }
