@@ -162,13 +162,15 @@ static bool check_frame(struct h2_guard *g, size_t len, enum http_limit *ret_lim
 	return ok;
 }
 
-size_t h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns,
-                     enum http_limit *ret_limit)
+bool h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns, size_t *ret_n,
+                   enum http_limit *ret_limit)
 {
+	unsigned heads = 0;
 	size_t at = 0;
+	bool ok = true;
 
 	g->now_ns = now_ns;
-	while (at < bytes.len) {
+	while (ok && at < bytes.len && heads <= H2_HEADS_AT_ONCE) {
 		size_t left = bytes.len - at;
 		size_t want = g->skip ? g->skip : sizeof g->head - g->n_head;
 		size_t n = left < want ? left : want;
@@ -183,10 +185,11 @@ size_t h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns,
 		if (g->n_head == sizeof g->head) {
 			g->n_head = 0;
 			g->skip = (size_t)g->head[0] << 16 | (size_t)g->head[1] << 8 | g->head[2];
-			if (!check_frame(g, g->skip, ret_limit))
-				break;
+			ok = check_frame(g, g->skip, ret_limit);
+			heads += g->head[3] == FRAME_HEADERS;
 		}
-		at += n;
+		at += ok ? n : 0;
 	}
-	return at;
+	*ret_n = at;
+	return ok;
 }

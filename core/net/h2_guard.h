@@ -27,10 +27,13 @@ struct h2_guard {
 
 void h2_guard_init(struct h2_guard *g, const struct http_limits *limits);
 
-/* How many of the bytes may be given to nghttp2: all of them, or less, and then *ret_limit has
- * struck. */
-size_t h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns,
-                     enum http_limit *ret_limit);
+/* Requests (heads of streams, also refused ones) that are read before other connections have their turn. */
+enum { H2_HEADS_AT_ONCE = 32 };
+
+/* *ret_n of the bytes may be given to nghttp2: all of them, or less when they hold more than H2_HEADS_AT_ONCE. False:
+ * *ret_limit has struck behind them. */
+bool h2_guard_read(struct h2_guard *g, struct slice bytes, uint64_t now_ns, size_t *ret_n,
+                   enum http_limit *ret_limit);
 
 /* Each is false when the limit has struck: a stream has been reset (HTTP_LIMIT_RESETS), something has
  * come that carries nothing (HTTP_LIMIT_FRAMES), a ping has come (HTTP_LIMIT_PINGS). */

@@ -341,22 +341,26 @@ static int receive_failed(struct h2_server *h, int code, struct error *error)
 	return failed(h, code, error);
 }
 
-int h2_server_receive(struct h2_server *h, struct slice bytes, uint64_t now_ns, struct error *error)
+int h2_server_receive(struct h2_server *h, struct slice *bytes, uint64_t now_ns,
+                      struct error *error)
 {
 	enum http_limit limit;
-	size_t n = h2_guard_read(&h->guard, bytes, now_ns, &limit);
+	size_t n;
+	bool ok = h2_guard_read(&h->guard, *bytes, now_ns, &n, &limit);
 	ssize_t r;
 
 	if (h->struck)
 		return failed(h, NGHTTP2_ERR_PROTO, error);
 	h->s.inside = true;
-	r = nghttp2_session_mem_recv(h->s.session, bytes.data, n);
+	r = nghttp2_session_mem_recv(h->s.session, bytes->data, n);
 	h->s.inside = false;
 	release_closed(h);
 	if (r < 0)
 		return receive_failed(h, (int)r, error);
-	if (n < bytes.len)
+	if (!ok)
 		h2_server_strike_down(h, limit);
+	bytes->data += n;
+	bytes->len -= n;
 	return h2_server_send(h, error);
 }
 

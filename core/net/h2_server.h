@@ -35,10 +35,11 @@ int h2_server_new(const struct h2_server_events *events, void *arg,
                   const struct http_limits *limits, struct h2_server **ret, struct error *error);
 void h2_server_free(struct h2_server *h); /* no callbacks; takes NULL */
 
-/* Takes in bytes and sends what follows from them. Fails for good: -EPROTO, -ENOMEM, -EPIPE (write). A
+/* Takes in bytes and sends what follows from them. *bytes moves on past what was taken: all of them, or as many as
+ * hold the requests of one turn; then call it again with the rest when others have had theirs. Fails for good: -EPROTO, -ENOMEM, -EPIPE (write). A
  * GOAWAY has then been written if the connection could still take one; no event follows, not even
  * on_closed of what was open. */
-int h2_server_receive(struct h2_server *h, struct slice bytes, uint64_t now_ns,
+int h2_server_receive(struct h2_server *h, struct slice *bytes, uint64_t now_ns,
                       struct error *error);
 
 /* Sends what is waiting, as far as the transport takes it. The same failures. Inside callbacks it

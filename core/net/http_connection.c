@@ -13,9 +13,6 @@ static const char magic[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* RFC 9113, 3.4
 /* The first byte of a TLS ClientHello's record (RFC 8446, 5.1). */
 enum { TLS_HANDSHAKE = 22 };
 
-/* What is read at once before it is known which version is spoken. */
-enum { READ_FIRST = 16 * 1024 };
-
 /* What is read and thrown away after a connection was given up for what it sent. */
 enum { THROW_AWAY = 64 * 1024 };
 
@@ -55,7 +52,7 @@ void http_connection_enter(struct http_connection *c)
 
 static bool is_done(const struct http_connection *c)
 {
-	return c->draining && list_is_empty(&c->exchanges) &&
+	return c->draining && list_is_empty(&c->exchanges) && c->pending.len == 0 &&
 	       (c->phase == HTTP_UNKNOWN || c->phase == HTTP_2 ||
 	        (c->phase == HTTP_1 && http_h1_is_idle(c)));
 }
@@ -335,7 +332,7 @@ void http_connection_new(struct http_server *s, struct tcp *tcp)
 	http_patience_begin(c);
 	if (serve(c, tcp) < 0)
 		http_connection_close(c);
-	else if (s->config.http1)
-		stream_set_read_size(c->stream, READ_FIRST);
+	else
+		stream_set_read_size(c->stream, HTTP_READ_HEADS);
 	http_connection_leave(c);
 }

@@ -16,8 +16,7 @@ enum { WORTH_READING = 64 * 1024 };
 enum { THROW_AWAY = 16 * 1024 * 1024 };
 
 enum {
-	/* What comes with one read: heads, and what may be a piece of a body or requests behind it. */
-	READ_HEADS = 16 * 1024,
+	/* What comes with one read of a body. */
 	READ_CHUNKS = 64 * 1024,
 	READ_BODY = 1024 * 1024,
 	/* What is answered before other connections have their turn. */
@@ -26,7 +25,6 @@ enum {
 
 bool http_h1_begin(struct http_connection *c)
 {
-	stream_set_read_size(c->stream, READ_HEADS);
 	c->h1 = h1_new(c->server->config.limits.header_list);
 	return c->h1 != NULL;
 }
@@ -285,11 +283,11 @@ static size_t read_size(const struct http_connection *c)
 	uint64_t left;
 
 	if (!x || x->state != EXCHANGE_READING)
-		return READ_HEADS;
+		return HTTP_READ_HEADS;
 	if (!x->request.has_length)
 		return READ_CHUNKS;
 	left = x->request.length - x->body_bytes;
-	return left < READ_BODY ? (size_t)left + READ_HEADS : READ_BODY;
+	return left < READ_BODY ? (size_t)left + HTTP_READ_HEADS : READ_BODY;
 }
 
 /* Takes what can be taken and keeps the rest. */

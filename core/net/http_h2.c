@@ -85,7 +85,6 @@ static const struct h2_server_events session_events = {.write = on_write,
 
 bool http_h2_begin(struct http_connection *c)
 {
-	stream_set_read_size(c->stream, 0);
 	return h2_server_new(&session_events, c, &c->server->config.limits, &c->h2, NULL) == 0;
 }
 
@@ -107,18 +106,53 @@ static void go_on_later(struct http_connection *c)
 		http_server_go_on_later(c->server, c);
 }
 
+/* What is left of a turn is kept, and little is read from then on until less comes than a turn takes. */
+static void keep(struct http_connection *c, struct slice rest)
+{
+	if (c->phase != HTTP_2 || c->doomed)
+		return;
+	stream_set_read_size(c->stream, rest.len > 0 ? HTTP_READ_HEADS : 0);
+	stream_pause(c->stream, rest.len > 0);
+	buffer_append_slice(&c->pending, rest);
+	if (c->pending.failed)
+		http_connection_close(c);
+	else if (rest.len > 0)
+		http_server_go_on_later(c->server, c);
+	else
+		go_on_later(c);
+}
+
 void http_h2_receive(struct http_connection *c, struct slice bytes)
 {
+	struct buffer kept = c->pending;
 	struct error error = ERROR_INIT;
-	int r;
+	struct slice rest = bytes;
+	int r = -ENOMEM;
 
+	c->pending = (struct buffer)BUFFER_INIT;
+	if (kept.len > 0) {
+		buffer_append_slice(&kept, bytes);
+		rest = buffer_slice(&kept);
+	}
 	c->feeding = true;
-	r = h2_server_receive(c->h2, bytes, c->received, &error);
+	if (kept.failed)
+		error_no_memory(&error);
+	else
+		r = h2_server_receive(c->h2, &rest, c->received, &error);
 	c->feeding = false;
 	if (r < 0)
 		give_up(c, r, &error);
 	else
-		go_on_later(c);
+		keep(c, rest);
+	buffer_fini(&kept);
+}
+
+void http_h2_resume(struct http_connection *c)
+{
+	if (c->pending.len > 0)
+		http_h2_receive(c, slice_of(NULL, 0));
+	else
+		http_h2_send(c);
 }
 
 void http_h2_send(struct http_connection *c)

@@ -43,6 +43,9 @@ enum http_phase {
 	                   read our last words and ends its own */
 };
 
+/* What is read at once where heads of requests are expected, and more of them would have to be kept. */
+enum { HTTP_READ_HEADS = 16 * 1024 };
+
 struct http_connection {
 	struct list link;  /* of the server */
 	struct list later; /* of the server: responses wait to be sent together, or requests for
@@ -58,11 +61,12 @@ struct http_connection {
 	bool draining; /* ends when no request is left */
 	bool ended;    /* the peer has ended its side, or the connection is broken */
 	struct list exchanges;
-	uint64_t unfinished; /* bytes of requests that wait for their response */
+	uint64_t unfinished;   /* bytes of requests that wait for their response */
+	struct buffer pending; /* read and not yet taken: it is not this connection's turn, or, with
+	                          HTTP/1.1, the current request is not answered */
 
 	/* HTTP/1.1 */
 	struct http_exchange *current; /* being read or waited for */
-	struct buffer pending; /* of later requests, while the current one is not answered */
 	bool had_request;
 	bool skipping; /* the rest of a body whose request has been answered */
 	bool feeding;  /* bytes are being taken; what follows from them is sent when they are */
@@ -185,6 +189,7 @@ enum {
 bool http_h2_begin(struct http_connection *c);
 void http_h2_receive(struct http_connection *c, struct slice bytes);
 void http_h2_send(struct http_connection *c);
+void http_h2_resume(struct http_connection *c); /* goes on with what was kept, and sends */
 void http_h2_respond(struct http_exchange *x, struct http_response *response);
 /* Ends a stream that is too slow. */
 void http_h2_cancel(struct http_exchange *x);

@@ -84,7 +84,7 @@ static void on_turn(uv_idle_t *handle)
 		list_remove(&c->later);
 		http_connection_enter(c);
 		if (c->phase == HTTP_2)
-			http_h2_send(c);
+			http_h2_resume(c);
 		else if (c->phase == HTTP_1)
 			http_h1_resume(c);
 		http_connection_leave(c);

@@ -240,11 +240,17 @@ static bool feed(struct owner *o, const uint8_t *data, size_t len, uint64_t now_
 {
 	struct error error = ERROR_INIT;
 	uint8_t *copy = malloc(len); /* nothing may be kept of what was brought */
+	struct slice rest = slice_of(copy, len);
+	size_t before;
 	int r;
 
 	check(copy);
 	memcpy(copy, data, len);
-	r = h2_server_receive(o->server, slice_of(copy, len), now_ns, &error);
+	do {
+		before = rest.len;
+		r = h2_server_receive(o->server, &rest, now_ns, &error);
+		check(r < 0 || rest.len < before || before == 0);
+	} while (r == 0 && rest.len > 0);
 	free(copy);
 	if (r == 0) {
 		act_later(o);

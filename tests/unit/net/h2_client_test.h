@@ -183,8 +183,10 @@ static inline bool to_server(struct client *c)
 		any = true;
 		for (size_t at = 0; at < (size_t)n && f->failed == 0; at += step) {
 			size_t len = (size_t)n - at < step ? (size_t)n - at : step;
-			f->failed = h2_server_receive(f->server, slice_of(data + at, len), f->now,
-			                              &f->error);
+			struct slice rest = slice_of(data + at, len);
+
+			while (rest.len > 0 && f->failed == 0)
+				f->failed = h2_server_receive(f->server, &rest, f->now, &f->error);
 		}
 	}
 	return any;

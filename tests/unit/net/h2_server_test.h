@@ -281,10 +281,13 @@ static inline void put_preface(struct buffer *b)
 /* Hands over what has been put; the result of the server's. */
 static inline int send_all(struct fixture *f, struct buffer *b)
 {
+	struct slice rest = buffer_slice(b);
 	int r;
 
 	error_clear(&f->error);
-	r = h2_server_receive(f->server, buffer_slice(b), f->now, &f->error);
+	do
+		r = h2_server_receive(f->server, &rest, f->now, &f->error);
+	while (r == 0 && rest.len > 0);
 	buffer_clear(b);
 	f->failed = r;
 	return r;

@@ -1,5 +1,5 @@
 /* What one connection gets before others have their turn, and that nobody is waited for who has gone. */
-#include "tests/unit/net/http_server_test.h"
+#include "tests/unit/net/http_frames.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -87,12 +87,37 @@ static void answers_a_few_requests_in_a_turn(void **state)
 	fixture_close(&f);
 }
 
+/* With HTTP/2 as well, and none of them is lost; those beyond max_concurrent_streams are refused. */
+static void answers_a_few_streams_in_a_turn(void **state)
+{
+	enum { REQUESTS = 400, TURN = 2 * 33 };
+	struct fixture f;
+	struct client c;
+	unsigned before = 0;
+
+	fixture_begin(&f, state);
+	f.config.limits.streams = REQUESTS;
+	fixture_listen(&f);
+	client_begin(&f, &c);
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		client_request(&c, 1 + 2 * i, "/x", true);
+	while (f.requests < REQUESTS) {
+		loop_run_once(f.net->loop);
+		assert_true(f.requests - before <= TURN);
+		before = f.requests;
+	}
+	client_await_answer(&c, 2 * REQUESTS - 1, "GET /x 0\n");
+	client_close(&c);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		NET_TEST(notices_who_leaves_with_requests_and_answers_under_way),
 		NET_TEST(drains_without_who_has_left),
 		NET_TEST(answers_a_few_requests_in_a_turn),
+		NET_TEST(answers_a_few_streams_in_a_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
