@@ -143,11 +143,11 @@ enum batch_sizer { BATCH_REQUESTS, BATCH_ITEMS, BATCH_BYTES };
 size_t batch_bytes(const struct batch *b);
 size_t batch_size(const struct batch *b, enum batch_sizer sizer); /* REQUESTS: 1 */
 
-/* Cuts so that *ret_head holds as much as fits in limit (at least one item) and *b the rest. Cuts
- * between groups where it can, inside a group only when that group alone is larger than limit. *b
- * must be larger than limit; it may be replaced. A single item larger than limit bytes
- * becomes a head of its own; *b is empty when that item was all. On failure nothing changed:
- * -ENOMEM, -EBADMSG. */
+/* Cuts so that *ret_head holds as much as fits in limit and *b the rest. Every head has a group, but groups
+ * may hold no item. Cuts between groups where it can, inside a group only when that group alone is larger
+ * than limit. *b must be larger than limit; it may be replaced. A single item larger than limit bytes
+ * becomes a head of its own; *b is empty when that item was all. On failure nothing changed: -ENOMEM,
+ * -EBADMSG. */
 int batch_split(struct batch **b, enum batch_sizer sizer, size_t limit, struct batch **ret_head,
                 struct error *error);
 

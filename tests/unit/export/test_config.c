@@ -106,6 +106,7 @@ static void waits_grow_up_to_the_bound_and_are_spread(void **state)
 {
 	struct exporter_config c = valid();
 	uint64_t wait, now = 1000 * NS_PER_S, base = 5 * NS_PER_S;
+	unsigned early = 0, late = 0;
 	struct retry r;
 
 	retry_begin(&r, &c.retry_on_failure, now);
@@ -114,6 +115,15 @@ static void waits_grow_up_to_the_bound_and_are_spread(void **state)
 		assert_true(wait >= base / 2 && wait <= base + base / 2);
 		base = base * 3 / 2 < 30 * NS_PER_S ? base * 3 / 2 : 30 * NS_PER_S;
 	}
+	/* Senders that failed together do not come again together. */
+	for (unsigned i = 0; i < 200; i++) {
+		retry_begin(&r, &c.retry_on_failure, now);
+		assert_true(retry_next(&r, &c.retry_on_failure, now, 0, &wait));
+		early += wait < 4 * NS_PER_S;
+		late += wait > 6 * NS_PER_S;
+	}
+	assert_in_range(early, 20, 120);
+	assert_in_range(late, 20, 120);
 }
 
 static void the_servers_delay_counts_when_it_is_longer(void **state)
