@@ -137,7 +137,9 @@ enum { GAP_FILLED = 2 };
 static void put_bucket(struct spans *s, int64_t index, uint64_t count)
 {
 	if (!s->n_spans || index - s->next > GAP_FILLED) {
-		s->spans[s->n_spans++].offset = (int32_t)(s->n_spans ? index - s->next : index);
+		int64_t offset = s->n_spans ? index - s->next : index;
+
+		s->spans[s->n_spans++].offset = (int32_t)offset;
 		s->next = index;
 	}
 	while (s->next < index)
@@ -236,17 +238,19 @@ const struct native_histogram *native_build_total(struct arena *a, const struct 
                                                   bool custom, const double *bounds,
                                                   size_t n_bounds)
 {
-	const struct native_total *total = s->state->native;
+	struct native_total *total = s->state->native;
 	struct native_histogram plain = {
 		.count = total->count,
 		.zero_count = total->zero_count,
 		.sum = s->state->total,
+		.reset = !total->told,
 		.zero_threshold = custom ? 0 : total->zero_threshold,
 		.schema = custom ? NATIVE_SCALE_CUSTOM : total->scale,
 		.custom_values = bounds,
 		.n_custom_values = n_bounds,
 	};
 
+	total->told = true;
 	return build(a, &plain, side_row(&total->positive), side_row(&total->negative));
 }
 
@@ -289,6 +293,7 @@ void series_state_reset(struct series *s, int64_t start_ms)
 	total->count = total->zero_count = 0;
 	total->zero_threshold = ZERO_THRESHOLD_DEFAULT;
 	total->positive.n = total->negative.n = 0;
+	total->told = false;
 }
 
 static void side_merge_down(struct native_side *side, unsigned shift)

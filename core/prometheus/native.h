@@ -35,6 +35,7 @@ struct series_state {
 		uint64_t layout; /* of custom buckets */
 		uint64_t count, zero_count;
 		double zero_threshold;
+		bool told; /* since it began */
 		struct native_side positive, negative;
 	} native[];
 };

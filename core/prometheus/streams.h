@@ -66,6 +66,12 @@ struct streams {
 bool streams_init(struct streams *s); /* false: no memory */
 void streams_fini(struct streams *s); /* the targets are the caller's */
 
+/* What streams_find() will look at comes into the cache meanwhile. */
+static inline void streams_prefetch(const struct streams *s, struct stream_id id)
+{
+	__builtin_prefetch(&s->slots[id.low & s->mask], 1);
+}
+
 struct stream_slot *streams_find(const struct streams *s, struct stream_id id);
 /* For an id that is not there. NULL: no memory. */
 struct stream_slot *streams_add(struct streams *s, struct stream_id id, stream_target target);

@@ -347,11 +347,10 @@ static int stream_around(struct place *at, struct series *s, struct stream **ret
 }
 
 /* The target of a point that gives one series. 0 and *ret 0: it was dropped. */
-static int target_single(struct place *at, Otlp__KeyValue *const *attributes, size_t n,
-                         enum series_role role, stream_target *ret)
+static int target_single(struct place *at, struct stream_id id, Otlp__KeyValue *const *attributes,
+                         size_t n, enum series_role role, stream_target *ret)
 {
 	struct translator *t = at->t;
-	struct stream_id id = identity_point(&t->scratch, at->metric_id, attributes, n);
 	struct stream_slot *slot;
 	struct stream *stream;
 	struct series *s;
@@ -359,13 +358,13 @@ static int target_single(struct place *at, Otlp__KeyValue *const *attributes, si
 	int r;
 
 	*ret = 0;
-	if (t->scratch.failed)
-		return -ENOMEM;
 	slot = streams_find(&t->streams, id);
 	if (slot) {
 		slot->seen = t->now;
 		t->pending.hits++;
 		*ret = slot->target;
+		/* what tell() will look at, a whole batch later */
+		__builtin_prefetch(target_series(slot->target & ~(stream_target)1), 1);
 		return 0;
 	}
 	r = series_single(at, attributes, n, role, &s);
@@ -383,6 +382,17 @@ static int target_single(struct place *at, Otlp__KeyValue *const *attributes, si
 		return dropped(t, r);
 	*ret = target;
 	return 0;
+}
+
+static int target_native(struct place *at, Otlp__KeyValue *const *attributes, size_t n,
+                         stream_target *ret)
+{
+	struct stream_id id = identity_point(&at->t->scratch, at->metric_id, attributes, n);
+
+	*ret = 0;
+	if (at->t->scratch.failed)
+		return -ENOMEM;
+	return target_single(at, id, attributes, n, SERIES_NATIVE, ret);
 }
 
 /* ---- points of several series */
@@ -550,7 +560,7 @@ static bool has_time(struct translator *t, uint64_t time_ns)
 	return false;
 }
 
-static int collect_number(struct place *at, const Otlp__NumberDataPoint *n)
+static int collect_number(struct place *at, const Otlp__NumberDataPoint *n, struct stream_id id)
 {
 	struct translator *t = at->t;
 	stream_target target;
@@ -559,7 +569,7 @@ static int collect_number(struct place *at, const Otlp__NumberDataPoint *n)
 
 	if (!has_time(t, n->time_unix_nano))
 		return 0;
-	r = target_single(at, n->attributes, n->n_attributes, SERIES_VALUE, &target);
+	r = target_single(at, id, n->attributes, n->n_attributes, SERIES_VALUE, &target);
 	if (!target)
 		return r;
 	p = point_add(at, target, n->time_unix_nano, n->start_time_unix_nano);
@@ -573,6 +583,33 @@ static int collect_number(struct place *at, const Otlp__NumberDataPoint *n)
 	                     (int64_t)(n->time_unix_nano / NS_PER_MS), NULL, 0, p))
 		return -ENOMEM;
 	return 0;
+}
+
+/* So many points are hashed before the first is looked up: with a million series each look-up is a
+ * miss in every cache, and these overlap. */
+enum { LOOKED_UP_TOGETHER = 16 };
+
+static int collect_numbers(struct place *at, Otlp__NumberDataPoint *const *points, size_t n)
+{
+	struct translator *t = at->t;
+	struct stream_id ids[LOOKED_UP_TOGETHER];
+	int r = 0;
+
+	for (size_t first = 0, end; first < n && r == 0; first = end) {
+		end = n - first < LOOKED_UP_TOGETHER ? n : first + LOOKED_UP_TOGETHER;
+		for (size_t i = first; i < end; i++) {
+			struct stream_id *id = &ids[i - first];
+
+			*id = identity_point(&t->scratch, at->metric_id, points[i]->attributes,
+			                     points[i]->n_attributes);
+			if (t->scratch.failed)
+				return -ENOMEM;
+			streams_prefetch(&t->streams, *id);
+		}
+		for (size_t i = first; i < end && r == 0; i++)
+			r = collect_number(at, points[i], ids[i - first]);
+	}
+	return r;
 }
 
 static bool bounds_rise(const double *bounds, size_t n)
@@ -637,7 +674,7 @@ static int collect_custom(struct place *at, const Otlp__HistogramDataPoint *h)
 		translator_drop(t, wrong, 1);
 		return 0;
 	}
-	r = target_single(at, h->attributes, h->n_attributes, SERIES_NATIVE, &target);
+	r = target_native(at, h->attributes, h->n_attributes, &target);
 	if (!target)
 		return r;
 	p = point_add(at, target, h->time_unix_nano, h->start_time_unix_nano);
@@ -687,7 +724,7 @@ static int collect_exponential(struct place *at, const Otlp__ExponentialHistogra
 		translator_drop(t, wrong, 1);
 		return 0;
 	}
-	r = target_single(at, e->attributes, e->n_attributes, SERIES_NATIVE, &target);
+	r = target_native(at, e->attributes, e->n_attributes, &target);
 	if (!target)
 		return r;
 	p = point_add(at, target, e->time_unix_nano, e->start_time_unix_nano);
@@ -806,15 +843,13 @@ static int collect_data(struct place *at, const Otlp__Metric *m)
 	case OTLP__METRIC__DATA_GAUGE:
 		at->type = gauge_type(m);
 		at->starts = false;
-		for (size_t i = 0; r == 0 && i < m->gauge->n_data_points; i++)
-			r = collect_number(at, m->gauge->data_points[i]);
+		r = collect_numbers(at, m->gauge->data_points, m->gauge->n_data_points);
 		break;
 	case OTLP__METRIC__DATA_SUM:
 		at->starts = m->sum->is_monotonic;
 		at->type = m->sum->is_monotonic ? METRIC_COUNTER : gauge_type(m);
 		if (temporality_known(at, m->sum->aggregation_temporality, m->sum->n_data_points))
-			for (size_t i = 0; r == 0 && i < m->sum->n_data_points; i++)
-				r = collect_number(at, m->sum->data_points[i]);
+			r = collect_numbers(at, m->sum->data_points, m->sum->n_data_points);
 		break;
 	case OTLP__METRIC__DATA_HISTOGRAM:
 		at->type = METRIC_HISTOGRAM;

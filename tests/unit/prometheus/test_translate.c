@@ -1,0 +1,798 @@
+#include "tests/unit/prometheus/translation_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000000)
+
+static struct translator *begin(const struct translator_options *options)
+{
+	struct translator *t = translator_new(options);
+
+	assert_non_null(t);
+	return t;
+}
+
+/* Metrics of one resource and scope, as JSON. */
+static const char *metrics(const char *resource, const char *list)
+{
+	static char text[16384];
+
+	snprintf(text, sizeof text,
+	         "{'resourceMetrics':[{'resource':{'attributes':[%s]},'scopeMetrics':[{'metrics':[%"
+	         "s]}]}]}",
+	         resource, list);
+	return text;
+}
+
+static void say(struct translator *t, const char *json, struct buffer *out)
+{
+	struct batch *b = translation_batch(json);
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	const char *wrong;
+
+	assert_non_null(b);
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	wrong = translation_wrong(t, &tr, NAME_ESCAPED_SUFFIXED);
+	if (wrong)
+		fail_msg("%s", wrong);
+	buffer_clear(out);
+	translation_print(t, &tr, out);
+	batch_unref(b);
+}
+
+static void expect(struct translator *t, const char *json, const char *wanted)
+{
+	struct buffer out = BUFFER_INIT;
+
+	say(t, json, &out);
+	assert_string_equal(buffer_string(&out), wanted);
+	buffer_fini(&out);
+}
+
+static void expect_once(const struct translator_options *options, const char *json,
+                        const char *wanted)
+{
+	struct translator *t = begin(options);
+
+	expect(t, json, wanted);
+	translator_free(t);
+}
+
+static const struct translator_options plain = {.no_target_info = true};
+
+#define SUM(name, temporality, points)                                                             \
+	"{'name':'" name "','sum':{'aggregationTemporality':" temporality                          \
+	",'isMonotonic':true,'dataPoints':[" points "]}}"
+#define GAUGE(name, points) "{'name':'" name "','gauge':{'dataPoints':[" points "]}}"
+#define CUMULATIVE "2"
+#define DELTA "1"
+#define VALUE(ms, value) "{'timeUnixNano':'" ms "000000','asDouble':" value "}"
+#define STARTED(start, ms, value)                                                                  \
+	"{'startTimeUnixNano':'" start "000000','timeUnixNano':'" ms "000000','asDouble':" value "}"
+#define STRING(key, value) "{'key':'" key "','value':{'stringValue':'" value "'}}"
+
+/* ---- kinds */
+
+static void sums_and_gauges_are_one_sample_each(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("",
+	                    "{'name':'requests','unit':'1','sum':{'aggregationTemporality':2,'"
+	                    "isMonotonic':"
+	                    "true,'dataPoints':[" STARTED(
+				    "500", "1000",
+				    "7") "]}},"
+	                                 "{'name':'open','sum':{'aggregationTemporality':2,'"
+	                                 "dataPoints':["
+	                                 "{'startTimeUnixNano':'1','timeUnixNano':'1000000000','"
+	                                 "asInt':'-3'}]}},"
+	                                 "{'name':'load','unit':'1','gauge':{'dataPoints':[" VALUE(
+						 "1000", "0.5") "]}}"),
+	            "requests_total{} 7 @1000 from 500\n"
+	            "open{} -3 @1000\n"
+	            "load_ratio{} 0.5 @1000\n");
+}
+
+static void metadata_says_what_a_gauge_is(void **state)
+{
+	struct translator *t = begin(&plain);
+	struct batch *b = translation_batch(
+		metrics("", "{'name':'x','unit':'1','gauge':{'dataPoints':[" VALUE(
+				    "1000", "1") "]},'metadata':[" STRING("prometheus.type",
+	                                                                  "unknown") "]}"));
+	struct translation tr;
+	struct error error = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	assert_int_equal(tr.n_samples, 1);
+	assert_int_equal(tr.samples[0].series->shape->family->type, METRIC_UNKNOWN);
+	batch_unref(b);
+	translator_free(t);
+}
+
+static void classic_histograms_are_cumulative_buckets(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", "{'name':'d','unit':'s','histogram':{'aggregationTemporality':2,'"
+	                        "dataPoints':["
+	                        "{'startTimeUnixNano':'500000000','timeUnixNano':'1000000000','"
+	                        "count':'6','sum':3.5,"
+	                        "'explicitBounds':[0.005,1],'bucketCounts':['1','2','3'],"
+	                        "'attributes':[" STRING("le", "mine") "]}]}}"),
+	            "d_seconds_bucket{exported_le=\"mine\",le=\"0.005\"} 1 @1000 from 500\n"
+	            "d_seconds_bucket{exported_le=\"mine\",le=\"1\"} 3 @1000 from 500\n"
+	            "d_seconds_bucket{exported_le=\"mine\",le=\"+Inf\"} 6 @1000 from 500\n"
+	            "d_seconds_sum{exported_le=\"mine\"} 3.5 @1000 from 500\n"
+	            "d_seconds_count{exported_le=\"mine\"} 6 @1000 from 500\n");
+}
+
+static void a_histogram_without_buckets_or_sum_has_count_alone(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", "{'name':'d','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                        "{'timeUnixNano':'1000000000','count':'6'}]}}"),
+	            "d_bucket{le=\"+Inf\"} 6 @1000\n"
+	            "d_count{} 6 @1000\n");
+}
+
+static void summaries_are_quantiles_sum_and_count(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", "{'name':'d','summary':{'dataPoints':[{'timeUnixNano':'1000000000',"
+	                        "'count':'6',"
+	                        "'sum':3.5,'quantileValues':[{'quantile':0.5,'value':2},{'quantile'"
+	                        ":0.99,'value':9}]}]}}"),
+	            "d{quantile=\"0.5\"} 2 @1000\n"
+	            "d{quantile=\"0.99\"} 9 @1000\n"
+	            "d_sum{} 3.5 @1000\n"
+	            "d_count{} 6 @1000\n");
+}
+
+#define EXPONENTIAL(temporality, points)                                                           \
+	"{'name':'e','exponentialHistogram':{'aggregationTemporality':" temporality                \
+	",'dataPoints':[" points "]}}"
+
+static void exponential_histograms_are_native_ones(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", EXPONENTIAL(CUMULATIVE,
+	                                    "{'timeUnixNano':'1000000000','count':'10','sum':3,'"
+	                                    "scale':3,'zeroCount':'1',"
+	                                    "'positive':{'offset':-2,'bucketCounts':['2','0','0','"
+	                                    "1','0','0','0','4']},"
+	                                    "'negative':{'offset':5,'bucketCounts':['0','2']}}")),
+	            "e{} schema 3 count 10 zero 1 sum 3 positive -1:2 0:0 1:0 2:1 6:4 negative 7:2 "
+	            "@1000\n");
+}
+
+static void scales_above_8_are_merged_down(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", EXPONENTIAL(CUMULATIVE,
+	                                    "{'timeUnixNano':'1000000000','count':'10','scale':10,"
+	                                    "'positive':{'offset':-3,'bucketCounts':['1','1','1','"
+	                                    "1','1','1','1','3']}}")),
+	            "e{} schema 8 count 10 zero 0 sum 0 positive 0:3 1:4 2:3 @1000\n");
+}
+
+static void what_contradicts_itself_is_dropped_and_counted(void **state)
+{
+	struct translator *t = begin(&plain);
+	const struct translator_figures *f = translator_figures(t);
+
+	(void)state;
+	expect(t,
+	       metrics("",
+	               EXPONENTIAL(CUMULATIVE,
+	                           "{'timeUnixNano':'1000000000','count':'1','scale':-"
+	                           "5,'zeroCount':'1'},"
+	                           "{'timeUnixNano':'1000000000','count':'2','"
+	                           "zeroCount':'1'},"
+	                           "{'timeUnixNano':'1000000000','count':'1','"
+	                           "positive':{'offset':2147483647,'bucketCounts':['1'"
+	                           "]}}") ",{'name':'h','histogram':{'"
+	                                  "aggregationTemporality':2,'dataPoints':["
+	                                  "{'timeUnixNano':'1000000000','count':'6','"
+	                                  "explicitBounds':[1,1],'bucketCounts':['1','"
+	                                  "2','3']},"
+	                                  "{'timeUnixNano':'1000000000','count':'6','"
+	                                  "explicitBounds':[1],'bucketCounts':['1','2'"
+	                                  ",'3']}]}},"
+	                                  "{'name':'s','summary':{'dataPoints':[{'"
+	                                  "timeUnixNano':'1000000000','quantileValues'"
+	                                  ":[{'quantile':2}]}]}},"
+	                                  "{'name':'g','gauge':{'dataPoints':[{'"
+	                                  "asDouble':1}]}},"
+	                                  "{'name':'@','gauge':{'dataPoints':[" VALUE(
+						  "1000", "1") "]}},"
+	                                                       "{'name':'u','sum':{'"
+	                                                       "dataPoints':[" VALUE("1000",
+	                                                                             "1") "]}}"),
+	       "");
+	assert_int_equal(f->dropped[TRANSLATE_SCALE], 1);
+	assert_int_equal(f->dropped[TRANSLATE_INVALID], 6);
+	assert_int_equal(f->dropped[TRANSLATE_NO_NAME], 1);
+	assert_int_equal(f->dropped[TRANSLATE_TEMPORALITY], 1);
+	assert_int_equal(f->points, 9);
+	translator_free(t);
+}
+
+static void explicit_histograms_are_custom_buckets_by_option(void **state)
+{
+	struct translator_options options = plain;
+
+	(void)state;
+	options.custom_buckets = true;
+	expect_once(&options,
+	            metrics("", "{'name':'d','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                        "{'timeUnixNano':'1000000000','count':'6','sum':3.5,"
+	                        "'explicitBounds':[0.005,1],'bucketCounts':['1','2','3']}]}}"),
+	            "d{} schema -53 count 6 zero 0 sum 3.5 positive 0:1 1:2 2:3 bounds 0.005 1 "
+	            "@1000\n");
+}
+
+/* ---- labels */
+
+static void colliding_attributes_are_joined(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", GAUGE("g",
+	                              "{'timeUnixNano':'1000000000','asDouble':1,'attributes':"
+	                              "[" STRING("a_b", "3") "," STRING("a.b", "1") "," STRING(
+					      "a-b",
+					      "0") "," STRING("empty",
+	                                                      "") ",{'key':'n','value':{'intValue':"
+	                                                          "'5'}},"
+	                                                          "{'key':'l','value':{'arrayValue'"
+	                                                          ":{'values':[{'boolValue':true},{"
+	                                                          "'stringValue':'x'}]}}}]}")),
+	            "g{a_b=\"0;1;3\",l=\"[true,\"x\"]\",n=\"5\"} 1 @1000\n");
+}
+
+static void resource_and_scope_become_labels(void **state)
+{
+	static const char *const all[] = {"*", NULL}, *const not [] = {"secret", NULL};
+	struct translator_options options = {.resource_included = all, .resource_excluded = not };
+	static const struct translator_label external[] = {{"cluster", "c1"}, {"a", "other"}};
+
+	(void)state;
+	options.external = external;
+	options.n_external = 2;
+	expect_once(
+		&options,
+		"{'resourceMetrics':[{'resource':{'attributes':[" STRING("service.name", "shop") "," STRING(
+			"service.namespace",
+			"eu") "," STRING("service.instance.id",
+	                                 "i1") "," STRING("secret",
+	                                                  "x") "," STRING("host.name",
+	                                                                  "h") "]},'scopeMetrics':["
+									       "{'scope':{'name':'"
+									       "lib',"
+									       "'version':'1.2','"
+									       "attributes':"
+									       "[" STRING("kind", "k") "," STRING("name", "no") "]},'schemaUrl':'u','metrics':[" GAUGE(
+										       "g",
+										       "{'"
+										       "timeUnixNan"
+										       "o':'"
+										       "1000000000'"
+										       ",'asDouble'"
+										       ":1,'"
+										       "attributes'"
+										       ":[" STRING("a", "own") "," STRING(
+											       "jo"
+											       "b",
+											       "min"
+											       "e") "]}") "]}]}]}",
+		"g{a=\"own\",cluster=\"c1\",exported_job=\"mine\",host_name=\"h\",instance=\"i1\","
+		"job=\"eu/shop\","
+		"otel_scope_kind=\"k\",otel_scope_name=\"lib\",otel_scope_schema_url=\"u\",otel_"
+		"scope_version=\"1.2\","
+		"service_instance_id=\"i1\",service_name=\"shop\",service_namespace=\"eu\"} 1 "
+		"@1000\n"
+		"target_info{a=\"other\",cluster=\"c1\",host_name=\"h\",instance=\"i1\",job=\"eu/"
+		"shop\",secret=\"x\"} 1 @1000\n");
+}
+
+static void target_info_needs_an_identity_and_something_to_say(void **state)
+{
+	static const struct translator_options options = {0};
+
+	(void)state;
+	expect_once(&options,
+	            metrics(STRING("service.name", "shop"), GAUGE("g", VALUE("1000", "1"))),
+	            "g{job=\"shop\"} 1 @1000\n");
+	expect_once(&options, metrics(STRING("host.name", "h"), GAUGE("g", VALUE("1000", "1"))),
+	            "g{} 1 @1000\n");
+	/* once, with the latest time */
+	expect_once(&options,
+	            metrics(STRING("service.name", "shop") "," STRING("host.name", "h"),
+	                    GAUGE("g", VALUE("1000", "1") "," VALUE("2000", "2"))),
+	            "g{job=\"shop\"} 1 @1000\ng{job=\"shop\"} 2 @2000\n"
+	            "target_info{host_name=\"h\",job=\"shop\"} 1 @2000\n");
+}
+
+/* ---- time */
+
+static void points_of_a_series_are_put_in_order_and_the_last_of_a_time_counts(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", GAUGE("g", VALUE("3000", "3") "," VALUE("1000", "1") "," VALUE(
+					      "2000", "9") "," VALUE("2000", "2"))),
+	       "g{} 1 @1000\ng{} 2 @2000\ng{} 3 @3000\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_DUPLICATE], 1);
+	expect(t,
+	       metrics("", GAUGE("g",
+	                         VALUE("2500", "1") "," VALUE("3000", "1") "," VALUE("4000", "4"))),
+	       "g{} 4 @4000\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_LATE], 1);
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_DUPLICATE], 2);
+	assert_int_equal(translator_figures(t)->points, 7);
+	assert_int_equal(translator_figures(t)->samples, 4);
+	translator_free(t);
+}
+
+static void late_samples_are_told_as_they_come_to_those_who_ask(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	struct batch *b = translation_batch(metrics(
+		"", GAUGE("g", VALUE("4000", "4") "," VALUE("2000", "2") "," VALUE("2000", "3"))));
+	struct buffer out = BUFFER_INIT;
+
+	(void)state;
+	options.tell_late = true;
+	t = begin(&options);
+	expect(t, metrics("", GAUGE("g", VALUE("3000", "3"))), "g{} 3 @3000\n");
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	translation_print(t, &tr, &out);
+	assert_string_equal(buffer_string(&out),
+	                    "g{} 4 @4000\ng{} 2 @2000 late\ng{} 3 @2000 late\n");
+	buffer_fini(&out);
+	batch_unref(b);
+	translator_free(t);
+}
+
+static void no_recorded_value_is_a_stale_marker(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", GAUGE("g", VALUE("1000", "1") ",{'timeUnixNano':'2000000000','flags':"
+	                                                 "1}") ",{'name':'h','histogram':{'"
+	                                                       "aggregationTemporality':2,'"
+	                                                       "dataPoints':["
+	                                                       "{'timeUnixNano':'1000000000','"
+	                                                       "count':'1','sum':1,'"
+	                                                       "explicitBounds':[1],'bucketCounts'"
+	                                                       ":['1','0']},"
+	                                                       "{'timeUnixNano':'2000000000','"
+	                                                       "flags':1}]}}," EXPONENTIAL(
+								       CUMULATIVE,
+								       "{'timeUnixNano':'"
+								       "1000000000','count':'1','"
+								       "zeroCount':'1'},"
+								       "{'timeUnixNano':'"
+								       "2000000000','flags':1}")),
+	       "g{} 1 @1000\ng{} stale @2000\n"
+	       "h_bucket{le=\"1\"} 1 @1000\nh_bucket{le=\"+Inf\"} 1 @1000\nh_sum{} 1 "
+	       "@1000\nh_count{} 1 @1000\n"
+	       "h_bucket{le=\"1\"} stale @2000\nh_bucket{le=\"+Inf\"} stale @2000\nh_sum{} stale "
+	       "@2000\nh_count{} stale @2000\n"
+	       "e{} schema 0 count 1 zero 1 sum 0 @1000\ne{} stale @2000\n");
+	translator_free(t);
+}
+
+static void new_bounds_end_the_buckets_that_are_gone(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", "{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                   "{'timeUnixNano':'1000000000','count':'1','explicitBounds':[1],'"
+	                   "bucketCounts':['1','0']}]}}"),
+	       "h_bucket{le=\"1\"} 1 @1000\nh_bucket{le=\"+Inf\"} 1 @1000\nh_count{} 1 @1000\n");
+	expect(t,
+	       metrics("", "{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                   "{'timeUnixNano':'2000000000','count':'2','explicitBounds':[2],'"
+	                   "bucketCounts':['2','0']}]}}"),
+	       "h_bucket{le=\"2\"} 2 @2000\nh_bucket{le=\"+Inf\"} 2 @2000\nh_count{} 2 @2000\n"
+	       "h_bucket{le=\"1\"} stale @2000\n");
+	translator_free(t);
+}
+
+/* ---- exemplars */
+
+static void exemplars_go_to_their_buckets(void **state)
+{
+#define TRACE "'traceId':'000102030405060708090a0b0c0d0e0f','spanId':'0001020304050607'"
+	(void)state;
+	expect_once(&plain,
+	            metrics("", "{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                        "{'timeUnixNano':'1000000000','count':'2','explicitBounds':[1],'"
+	                        "bucketCounts':['1','1'],"
+	                        "'exemplars':[{'timeUnixNano':'900000000','asDouble':5," TRACE "},"
+	                        "{'timeUnixNano':'800000000','asDouble':1,'filteredAttributes':"
+	                        "[" STRING("user", "u") "]}]}]}}," SUM(
+					"c", CUMULATIVE,
+					"{'timeUnixNano':'1000000000','asInt':'1','exemplars':[{'"
+					"asInt':'1'," TRACE
+					"}]}") "," GAUGE("g",
+	                                                 "{'timeUnixNano':'1000000000','asInt':'1',"
+	                                                 "'exemplars':[{'asInt':'1'," TRACE "}]}")),
+	            "h_bucket{le=\"1\"} 1 @1000 # 1@800 user=u\n"
+	            "h_bucket{le=\"+Inf\"} 2 @1000 # 5@900 span_id=0001020304050607 "
+	            "trace_id=000102030405060708090a0b0c0d0e0f\n"
+	            "h_count{} 2 @1000\n"
+	            "c_total{} 1 @1000 # 1@1000 span_id=0001020304050607 "
+	            "trace_id=000102030405060708090a0b0c0d0e0f\n"
+	            "g{} 1 @1000\n");
+}
+
+/* ---- deltas */
+
+static void deltas_are_added_up(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t, metrics("", SUM("c", DELTA, STARTED("1000", "2000", "5"))),
+	       "c_total{} 5 @2000 from 1000\n");
+	expect(t,
+	       metrics("", SUM("c", DELTA,
+	                       STARTED("3000", "4000", "2") "," STARTED("2000", "3000", "1"))),
+	       "c_total{} 6 @3000 from 1000\nc_total{} 8 @4000 from 1000\n");
+	/* what came before is not added again */
+	expect(t, metrics("", SUM("c", DELTA, STARTED("3000", "4000", "2"))), "");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_DUPLICATE], 1);
+	translator_free(t);
+}
+
+static void deltas_of_two_sources_of_one_series_add_up(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       "{'resourceMetrics':[{'resource':{'attributes':[" STRING(
+		       "pid",
+		       "1") "]},'scopeMetrics':[{'metrics':[" SUM("c", DELTA,
+	                                                          STARTED("1000", "2000",
+	                                                                  "5")) "]}]},"
+	                                                                        "{'resource':{'"
+	                                                                        "attributes':"
+	                                                                        "[" STRING("pid", "2") "]},'scopeMetrics':[{'metrics':[" SUM(
+											"c", DELTA,
+											STARTED("10"
+	                                                                                        "0"
+	                                                                                        "0",
+	                                                                                        "20"
+	                                                                                        "0"
+	                                                                                        "0",
+	                                                                                        "7")) "]}]}]}",
+	       "c_total{} 12 @2000 from 1000\n");
+	assert_int_equal(translator_table(t)->count, 1);
+	translator_free(t);
+}
+
+static void delta_histograms_add_up_and_begin_anew_with_new_bounds(void **state)
+{
+	struct translator *t = begin(&plain);
+
+#define DELTA_HISTOGRAM(start, ms, bound, a, b)                                                    \
+	metrics("", "{'name':'h','histogram':{'aggregationTemporality':1,'dataPoints':["           \
+	            "{'startTimeUnixNano':'" start "000000','timeUnixNano':'" ms                   \
+	            "000000','count':'3','sum':1.5,'explicitBounds':[" bound                       \
+	            "],'bucketCounts':['" a "','" b "']}]}}")
+	(void)state;
+	expect(t, DELTA_HISTOGRAM("1000", "2000", "1", "1", "2"),
+	       "h_bucket{le=\"1\"} 1 @2000 from 1000\nh_bucket{le=\"+Inf\"} 3 @2000 from 1000\n"
+	       "h_sum{} 1.5 @2000 from 1000\nh_count{} 3 @2000 from 1000\n");
+	expect(t, DELTA_HISTOGRAM("2000", "3000", "1", "2", "1"),
+	       "h_bucket{le=\"1\"} 3 @3000 from 1000\nh_bucket{le=\"+Inf\"} 6 @3000 from 1000\n"
+	       "h_sum{} 3 @3000 from 1000\nh_count{} 6 @3000 from 1000\n");
+	expect(t, DELTA_HISTOGRAM("3000", "4000", "2", "3", "0"),
+	       "h_bucket{le=\"2\"} 3 @4000 from 3000\nh_bucket{le=\"+Inf\"} 3 @4000 from 3000\n"
+	       "h_sum{} 1.5 @4000 from 3000\nh_count{} 3 @4000 from 3000\nh_bucket{le=\"1\"} stale "
+	       "@4000\n");
+	translator_free(t);
+}
+
+static void exponential_deltas_meet_at_the_lower_scale(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", EXPONENTIAL(DELTA, "{'startTimeUnixNano':'1000000000','timeUnixNano':'"
+	                                      "2000000000','count':'4',"
+	                                      "'sum':2,'scale':2,'positive':{'offset':0,'"
+	                                      "bucketCounts':['1','1','1','1']}}")),
+	       "e{} schema 2 count 4 zero 0 sum 2 positive 1:1 2:1 3:1 4:1 @2000 from 1000\n");
+	expect(t,
+	       metrics("", EXPONENTIAL(DELTA, "{'timeUnixNano':'3000000000','count':'3','sum':1,'"
+	                                      "scale':1,'zeroCount':'1',"
+	                                      "'positive':{'offset':1,'bucketCounts':['2']}}")),
+	       "e{} schema 1 count 7 zero 1 sum 3 positive 1:2 2:4 @3000 from 1000\n");
+	expect(t,
+	       metrics("", EXPONENTIAL(DELTA,
+	                               "{'timeUnixNano':'4000000000','count':'1','sum':1,'scale':5,"
+	                               "'negative':{'offset':-16,'bucketCounts':['1']}}")),
+	       "e{} schema 1 count 8 zero 1 sum 4 positive 1:2 2:4 negative 0:1 @4000 from 1000\n");
+	translator_free(t);
+}
+
+static uint64_t step(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/* Where a value of an index at a scale lies at another: counted without merging anything. */
+static void adding_up_equals_a_reference(void **state)
+{
+	uint64_t seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		struct translator *t = begin(&plain);
+		double total = 0;
+		/* at scale -4 every index is one of few: the reference is kept there */
+		uint64_t reference[512] = {0}, count = 0;
+
+		for (int i = 0; i < 12; i++) {
+			int scale = (int)(step(&seed) % 14) - 3,
+			    offset = (int)(step(&seed) % 60) - 30;
+			double value = (double)(step(&seed) % 1000);
+			char json[4096], counts[1024] = "";
+			struct batch *b;
+			struct translation tr;
+			struct error error = ERROR_INIT;
+			uint64_t sum = 0;
+
+			for (int k = 0; k < 30; k++) {
+				unsigned n = (unsigned)(step(&seed) % 4);
+
+				snprintf(counts + strlen(counts), sizeof counts - strlen(counts),
+				         "%s'%u'", k ? "," : "", n);
+				reference[256 + ((offset + k) >> (scale + 4))] += n;
+				sum += n;
+			}
+			total += value;
+			count += sum;
+			snprintf(
+				json, sizeof json,
+				"{'resourceMetrics':[{'scopeMetrics':[{'metrics':[" SUM("c", DELTA, "{'timeUnixNano':'%d000000','asDouble':%g}") "," EXPONENTIAL(
+					DELTA,
+					"{'timeUnixNano':'%d000000','count':'%llu','scale':%d,"
+					"'positive':{'offset':%d,'bucketCounts':[%s]}}") "]}]}]}",
+				1000 + i, value, 1000 + i, (unsigned long long)sum, scale, offset,
+				counts);
+			b = translation_batch(json);
+			assert_non_null(b);
+			assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+			assert_null(translation_wrong(t, &tr, NAME_ESCAPED_SUFFIXED));
+			assert_int_equal(tr.n_samples, 2);
+			assert_true(tr.samples[0].value == total);
+			assert_int_equal(tr.samples[1].histogram->count, count);
+
+			uint64_t merged[512] = {0};
+			const struct native_histogram *h = tr.samples[1].histogram;
+			const int64_t *delta = h->positive_deltas;
+			int64_t index = 0, bucket = 0;
+
+			for (size_t k = 0; k < h->n_positive_spans; k++) {
+				index += h->positive_spans[k].offset;
+				for (uint32_t j = 0; j < h->positive_spans[k].length;
+				     j++, index++) {
+					bucket += *delta++;
+					merged[256 + ((index - 1) >> (h->schema + 4))] +=
+						(uint64_t)bucket;
+				}
+			}
+			assert_memory_equal(merged, reference, sizeof merged);
+			batch_unref(b);
+		}
+		translator_free(t);
+	}
+}
+
+/* ---- bounds and ends */
+
+static void a_full_table_drops_what_is_new_and_counts_it(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+
+	(void)state;
+	options.max_series = 2;
+	t = begin(&options);
+	expect(t,
+	       metrics("",
+	               GAUGE("a", VALUE("1000", "1")) "," GAUGE("b", VALUE("1000", "1")) "," GAUGE(
+			       "c", VALUE("1000", "1")) "," GAUGE("a", VALUE("2000", "2"))),
+	       "a{} 1 @1000\nb{} 1 @1000\na{} 2 @2000\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_SERIES_LIMIT], 1);
+	expect(t,
+	       metrics("", "{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':["
+	                   "{'timeUnixNano':'1000000000','count':'1'}]}}"),
+	       "");
+	assert_int_equal(translator_table(t)->count, 2);
+	translator_free(t);
+
+	options.max_series = 0;
+	options.max_symbol_bytes = 100;
+	t = begin(&options);
+	expect(t,
+	       metrics("",
+	               GAUGE("a",
+	                     "{'timeUnixNano':'1000000000','asInt':'1','attributes':"
+	                     "[" STRING("a", "0123456789012345678901234567890123456789") "," STRING(
+				     "b", "9876543210987654321098765432109876543210") "]}")),
+	       "");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_SERIES_LIMIT], 1);
+	assert_int_equal(translator_table(t)->symbols.count, 0);
+	translator_free(t);
+}
+
+static void one_name_has_one_type_where_that_is_asked(void **state)
+{
+	struct translator_options options = plain;
+	const char *json =
+		metrics("",
+	                SUM("x", CUMULATIVE, VALUE("1000", "1")) "," GAUGE(
+				"x_total",
+				"{'timeUnixNano':'1000000000','asInt':'2','attributes':[" STRING(
+					"a", "b") "]}"));
+
+	(void)state;
+	expect_once(&options, json, "x_total{} 1 @1000\nx_total{a=\"b\"} 2 @1000\n");
+	options.one_type = true;
+	expect_once(&options, json, "x_total{} 1 @1000\n");
+}
+
+static void values_and_native_histograms_are_never_mixed(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", GAUGE("e", VALUE("1000", "1")) "," EXPONENTIAL(
+				   CUMULATIVE,
+				   "{'timeUnixNano':'1000000000','count':'1','zeroCount':'1'}")),
+	       "e{} 1 @1000\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_CONFLICT], 1);
+	translator_free(t);
+}
+
+static void on_end(void *arg, struct series *s)
+{
+	(void)s;
+	++*(int *)arg;
+}
+
+static void series_that_are_not_seen_end_with_a_stale_marker(void **state)
+{
+	int ended = 0;
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	struct buffer out = BUFFER_INIT;
+	struct batch *b = translation_batch(metrics(
+		"",
+		GAUGE("g",
+	              VALUE("1000",
+	                    "1")) ",{'name':'h','histogram':{'aggregationTemporality':1,"
+				  "'dataPoints':[{'timeUnixNano':'1000000000','count':'1'}]}}"));
+
+	(void)state;
+	options.expiry_ns = 300 * SECOND;
+	options.on_series_end = on_end;
+	options.arg = &ended;
+	t = begin(&options);
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	batch_unref(b);
+	b = translation_batch(metrics("", GAUGE("g", VALUE("2000", "1"))));
+	assert_int_equal(translator_batch(t, b, 200 * SECOND, &tr, &error), 0);
+	assert_int_equal(translator_expire(t, 301 * SECOND, 9000, 1000, &tr), 0);
+	assert_int_equal(ended, 2);
+	translation_print(t, &tr, &out);
+	assert_string_equal(buffer_string(&out),
+	                    "h_bucket{le=\"+Inf\"} stale @9000\nh_count{} stale @9000\n");
+	assert_true(tr.samples[0].series->ended);
+	assert_int_equal(translator_table(t)->count, 1);
+
+	/* at the end of everything, right after a sample that is ahead */
+	buffer_clear(&out);
+	assert_int_equal(translator_end(t, 1500, 1000, &tr), 0);
+	translation_print(t, &tr, &out);
+	assert_string_equal(buffer_string(&out), "g{} stale @2001\n");
+	assert_int_equal(translator_end(t, 1500, 1000, &tr), 0);
+	assert_int_equal(tr.n_samples, 0);
+	assert_int_equal(translator_table(t)->count, 0);
+	assert_int_equal(translator_table(t)->symbols.count, 0);
+	batch_unref(b);
+	buffer_fini(&out);
+	translator_free(t);
+}
+
+static void a_series_outlives_its_end_as_long_as_it_is_held(void **state)
+{
+	struct translator *t = begin(&plain);
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	struct batch *b = translation_batch(metrics("", GAUGE("g", VALUE("1000", "1"))));
+	struct series *s;
+
+	(void)state;
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	s = tr.samples[0].series;
+	series_ref(s);
+	assert_int_equal(translator_end(t, 2000, 10, &tr), 0);
+	assert_int_equal(translator_end(t, 2000, 10, &tr), 0);
+	assert_true(s->ended);
+	assert_true(slice_equal(series_find_label(translator_table(t), s, "__name__"),
+	                        SLICE_LITERAL("g")));
+	/* what comes now is another series */
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	assert_ptr_not_equal(tr.samples[0].series, s);
+	series_unref(translator_table(t), s);
+	batch_unref(b);
+	translator_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sums_and_gauges_are_one_sample_each),
+		cmocka_unit_test(metadata_says_what_a_gauge_is),
+		cmocka_unit_test(classic_histograms_are_cumulative_buckets),
+		cmocka_unit_test(a_histogram_without_buckets_or_sum_has_count_alone),
+		cmocka_unit_test(summaries_are_quantiles_sum_and_count),
+		cmocka_unit_test(exponential_histograms_are_native_ones),
+		cmocka_unit_test(scales_above_8_are_merged_down),
+		cmocka_unit_test(what_contradicts_itself_is_dropped_and_counted),
+		cmocka_unit_test(explicit_histograms_are_custom_buckets_by_option),
+		cmocka_unit_test(colliding_attributes_are_joined),
+		cmocka_unit_test(resource_and_scope_become_labels),
+		cmocka_unit_test(target_info_needs_an_identity_and_something_to_say),
+		cmocka_unit_test(points_of_a_series_are_put_in_order_and_the_last_of_a_time_counts),
+		cmocka_unit_test(late_samples_are_told_as_they_come_to_those_who_ask),
+		cmocka_unit_test(no_recorded_value_is_a_stale_marker),
+		cmocka_unit_test(new_bounds_end_the_buckets_that_are_gone),
+		cmocka_unit_test(exemplars_go_to_their_buckets),
+		cmocka_unit_test(deltas_are_added_up),
+		cmocka_unit_test(deltas_of_two_sources_of_one_series_add_up),
+		cmocka_unit_test(delta_histograms_add_up_and_begin_anew_with_new_bounds),
+		cmocka_unit_test(exponential_deltas_meet_at_the_lower_scale),
+		cmocka_unit_test(adding_up_equals_a_reference),
+		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
+		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
+		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
+		cmocka_unit_test(series_that_are_not_seen_end_with_a_stale_marker),
+		cmocka_unit_test(a_series_outlives_its_end_as_long_as_it_is_held),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
