@@ -88,11 +88,12 @@ def wait_for_account(weir, condition, what, deadline=weirtest.PATIENCE):
     return weirtest.wait_for(met, deadline, what)
 
 
-def wait_until_quiet(weir, deadline=weirtest.PATIENCE):
-    """The books when nothing is under way any more."""
+def wait_until_quiet(weir, exporters=None, deadline=weirtest.PATIENCE):
+    """The books when nothing is under way any more, or nothing in these exporters."""
     def met():
         books = Books(weir)
-        return None if books.held() else books
+        held = books.held() if exporters is None else sum(books.exporter(name).held for name in exporters)
+        return None if held else books
 
     return weirtest.wait_for(met, deadline, "nothing is under way")
 

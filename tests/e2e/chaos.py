@@ -1,8 +1,8 @@
 """Backends in bad weather and clients that keep to the specification, with a ledger of every single item on both sides.
 
-Items are numbered; a request's resource carries the number of the client's attempt. A backend writes down what it does with each
-item before it answers: "ok", "rejected" (by partial success), "invalid" (refused for good), "busy" (come again), "lost" (taken, but
-the answer never came)."""
+Items are numbered; a request's resource carries the number of the client's attempt. A backend writes down what it does with
+each item before it answers: "ok", "rejected" (by partial success), "invalid" (refused for good), "busy" (come again), "lost"
+(taken, but the answer never came)."""
 import collections
 import gzip
 import http.client
@@ -17,8 +17,8 @@ import grpc
 import judge
 import judge_http
 import otlp_messages
+from otlp_gateway import MESSAGES, retry_delay
 
-MESSAGES = judge.Messages()
 SIGNALS = tuple(judge.SIGNALS)
 
 
@@ -126,7 +126,7 @@ class Weather:
 class GrpcBackend(Weather, judge.Judge):
     def __init__(self, seed, **more):
         Weather.__init__(self, seed)
-        judge.Judge.__init__(self, messages=MESSAGES, goaway_after=4, **more)
+        judge.Judge.__init__(self, goaway_after=4, **more)
 
     def stop(self, grace=None):
         self.let_go.set()
@@ -170,7 +170,7 @@ class GrpcBackend(Weather, judge.Judge):
 class HttpBackend(Weather, judge_http.JudgeHttp):
     def __init__(self, seed, **more):
         Weather.__init__(self, seed)
-        judge_http.JudgeHttp.__init__(self, messages=MESSAGES, **more)
+        judge_http.JudgeHttp.__init__(self, **more)
 
     def stop(self):
         self.let_go.set()
@@ -315,8 +315,10 @@ class Season(threading.Thread):
 
     def run(self):
         try:
+            deck = []
             while not self.over.is_set():
-                kind = self.random.choice(self.kinds)
+                deck = deck or self.random.sample(self.kinds, len(self.kinds))  # each kind comes before one comes again
+                kind = deck.pop()
                 length = self.random.uniform(0.5, 3)
                 self.past[kind] += 1
                 if kind == "end":
@@ -357,8 +359,7 @@ class GrpcSender:
     def __init__(self, port, compression=None):
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", compression=compression)
         self.calls = {name: self.channel.unary_unary(
-            f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export",
-            request_serializer=lambda r: r.SerializeToString(),
+            judge.export_path(name), request_serializer=lambda r: r.SerializeToString(),
             response_deserializer=MESSAGES.response(name).FromString) for name in SIGNALS}
 
     def send(self, name, request):
@@ -367,12 +368,7 @@ class GrpcSender:
         try:
             response = self.calls[name](request, timeout=40)
         except grpc.RpcError as error:
-            delay = None
-            for key, value in error.trailing_metadata() or ():
-                if key == "grpc-status-details-bin":
-                    for detail in MESSAGES.rpc.Status.FromString(value).details:
-                        info = MESSAGES.rpc.RetryInfo.FromString(detail.value)
-                        delay = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+            delay = retry_delay(error)
             if error.code() is grpc.StatusCode.UNAVAILABLE and delay is not None:
                 return "again", delay
             if error.code() is grpc.StatusCode.INTERNAL:

@@ -19,6 +19,7 @@ A behaviour is chosen for the whole server (--behaviour) or, stronger, per call 
 """
 import argparse
 import concurrent.futures
+import functools
 import glob
 import importlib
 import json
@@ -59,6 +60,16 @@ class Messages:
         return getattr(self.service[name], f"Export{name.capitalize()}ServiceResponse")
 
 
+@functools.lru_cache(maxsize=None)
+def messages_here():
+    """One set for everything in this process."""
+    return Messages()
+
+
+def export_path(name):
+    return f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export"
+
+
 def count_items(name, request):
     if name == "trace":
         return sum(len(s.spans) for r in request.resource_spans for s in r.scope_spans)
@@ -76,9 +87,7 @@ def count_items(name, request):
 class Service(grpc.GenericRpcHandler):
     def __init__(self, judge):
         self.judge = judge
-        self.names = {
-            f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export": name for name in SIGNALS
-        }
+        self.names = {export_path(name): name for name in SIGNALS}
 
     def service(self, call):
         name = self.names.get(call.method)
@@ -95,8 +104,8 @@ class Judge:
     """A running server. received: dicts as dumped, but with the message itself under "message"."""
 
     def __init__(self, behaviour="ok", address="127.0.0.1:0", dump=None, credentials=None, max_streams=None,
-                 compression=None, messages=None, workers=128, goaway_after=None):
-        self.messages = messages or Messages()
+                 compression=None, workers=128, goaway_after=None):
+        self.messages = messages_here()
         self.behaviour = behaviour
         self.received = []
         self.calls = self.accepted = 0

@@ -111,8 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class JudgeHttp:
     """A running server. received: dicts as dumped, but with the message itself under "message"."""
 
-    def __init__(self, behaviour="ok", address="127.0.0.1:0", dump=None, messages=None, context=None, sink=False):
-        self.messages = messages or (None if sink else judge.Messages())
+    def __init__(self, behaviour="ok", address="127.0.0.1:0", dump=None, context=None, sink=False):
+        self.messages = None if sink else judge.messages_here()
         self.behaviour = behaviour
         self.received = []
         self.calls = self.accepted = self.connections = 0

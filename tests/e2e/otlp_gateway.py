@@ -7,12 +7,13 @@ import subprocess
 import grpc
 import judge
 import weirtest
+from account import total, wait_until_quiet
 from h2 import config as h2_config
 from h2 import connection as h2_connection
 from h2 import events as h2_events
 
-MESSAGES = judge.Messages()
-SIGNALS = {"trace": "traces", "metrics": "metrics", "logs": "logs"}
+MESSAGES = judge.messages_here()
+SIGNALS = judge.SIGNALS
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 CONFIG = """
@@ -76,7 +77,7 @@ class Gateway:
 
     def __init__(self, stage, behaviour="ok", grpc_at=None, http_at=None, ready=True, **more):
         self.stage = stage
-        self.judge = stage.keep(server := judge.Judge(behaviour, messages=MESSAGES), server.stop)
+        self.judge = stage.server(judge.Judge(behaviour))
         self.grpc = grpc_at or f"127.0.0.1:{weirtest.free_port()}"
         self.http = http_at or f"127.0.0.1:{weirtest.free_port()}"
         processors, extensions = more.get("processors", {}), more.get("extensions", {})
@@ -165,9 +166,8 @@ class Gateway:
     def export(self, name, request, channel=None, compression=None, metadata=(), timeout=20, method=None):
         """The response; grpc.RpcError otherwise."""
         channel = channel or self.channels.setdefault("plain", self.channel())
-        path = method or f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export"
         call = channel.unary_unary(
-            path, request_serializer=lambda r: r if isinstance(r, bytes) else r.SerializeToString(),
+            method or judge.export_path(name), request_serializer=lambda r: r if isinstance(r, bytes) else r.SerializeToString(),
             response_deserializer=MESSAGES.response(name).FromString)
         return call(request, compression=compression, metadata=metadata, timeout=timeout)
 
@@ -182,26 +182,15 @@ class Gateway:
     # ---- books
 
     def settle(self):
-        """Waits until nothing is under way; then received = refused + sent + dropped in every pipeline, and what was sent is
-        what the judge took. Returns items by what became of them."""
-        def quiet():
-            return self.weir.figure("weir_pipeline_in_flight_items") == 0
-
-        weirtest.wait_for(quiet, what="nothing is in flight")
-        total = {}
-        for signal in SIGNALS.values():
-            parts = {what: self.weir.figure(f"weir_pipeline_{what}_items", pipeline=signal)
-                     for what in ("received", "refused", "sent", "dropped", "in_flight")}
-            assert parts["received"] == parts["refused"] + parts["sent"] + parts["dropped"] + parts["in_flight"], parts
-            for what, value in parts.items():
-                total[what] = total.get(what, 0) + value
-        return total
+        """Waits until nothing is under way. Items of all pipelines by what became of them."""
+        whole = total(wait_until_quiet(self.weir).pipelines.values())
+        return {"received": whole.received, "refused": whole.refused, "sent": whole.sent, "dropped": whole.lost()}
 
     def end(self, items=None):
         """The books, a clean end, and how many items arrived."""
-        total = self.settle()
+        became = self.settle()
         if items is not None:
-            assert total["sent"] == items and self.judge.items() == items, (total, self.judge.items(), items)
+            assert became["sent"] == items and self.judge.items() == items, (became, self.judge.items(), items)
         assert self.weir.stop() == 0, self.weir.stderr()
 
 

@@ -16,8 +16,7 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 import otlp_client
 
-MESSAGES = judge.Messages()
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+MESSAGES = judge.messages_here()
 BCRYPT = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"  # of "secret"
 
 CONFIG = """
@@ -45,12 +44,7 @@ CONFIG = """
 
 
 def write_secret(stage, name, text, mode=0o600):
-    """In one step, as everything that replaces secrets does."""
-    path = stage.path(name)
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path + ".new", mode)
-    os.rename(path + ".new", path)
+    weirtest.replace_file(stage.path(name), text, mode)
 
 
 def write_secrets(stage):
@@ -62,7 +56,7 @@ def write_secrets(stage):
 class Gateway:
     def __init__(self, stage, server="bearertokenauth", client="bearertokenauth/client"):
         write_secrets(stage)
-        self.judge = stage.keep(j := judge.Judge(messages=MESSAGES), j.stop)
+        self.judge = stage.server(judge.Judge())
         self.grpc, self.http = weirtest.free_port(), weirtest.free_port()
         self.weir = stage.weir(CONFIG.format(grpc=self.grpc, http=self.http, backend=self.judge.port, server=server,
                                              client=client))
@@ -76,7 +70,7 @@ class Gateway:
         request = MESSAGES.request("trace")()
         request.resource_spans.add().scope_spans.add().spans.add(name="x", trace_id=b"1" * 16, span_id=b"2" * 8)
         with grpc.insecure_channel(f"127.0.0.1:{self.grpc}") as channel:
-            method = channel.unary_unary(EXPORT, request_serializer=lambda r: r.SerializeToString(),
+            method = channel.unary_unary(judge.export_path("trace"), request_serializer=lambda r: r.SerializeToString(),
                                          response_deserializer=MESSAGES.response("trace").FromString)
             try:
                 method(request, timeout=20, metadata=[("authorization", authorization)] if authorization else [])

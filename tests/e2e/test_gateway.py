@@ -22,7 +22,7 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 from account import Auditor, Books, wait_until_quiet
 
-MESSAGES = chaos.MESSAGES
+MESSAGES = judge.messages_here()
 
 CONFIG = """
     receivers:
@@ -50,9 +50,11 @@ class Gateway:
         def address(at):
             return f"127.0.0.1:{at}" if isinstance(at, int) else at
 
-        common = f"compression: none, retry_on_failure: {{initial_interval: 50ms, max_interval: 200ms}}, sending_queue: {queue}{more}"
+        common = ("compression: none, retry_on_failure: {initial_interval: 50ms, max_interval: 200ms}, "
+                  f"sending_queue: {queue}{more}")
         endpoints = {"otlp": '"{}", tls: {{insecure: true}}', "otlphttp": '"http://{}"'}
-        exporters = [f"      {name}: {{endpoint: {endpoints[name].format(address(at))}, {common}}}" for name, at in backends.items()]
+        exporters = [f"      {name}: {{endpoint: {endpoints[name].format(address(at))}, {common}}}"
+                     for name, at in backends.items()]
         self.weir = stage.weir(CONFIG.format(
             grpc=address(self.grpc), http=address(self.http), grpc_more=rest.get("grpc_more", ""),
             http_more=rest.get("http_more", ""), exporters="\n".join(exporters), names=", ".join(backends),
@@ -97,8 +99,8 @@ class RawGrpc(grpc.GenericRpcHandler):
 class RawHttp(judge_http.JudgeHttp):
     def __init__(self, stage):
         self.raw = collections.defaultdict(list)
-        super().__init__(messages=MESSAGES)
-        stage.keep(self, self.stop)
+        super().__init__()
+        stage.server(self)
 
     def answer(self, handler, body):
         self.raw[judge_http.PATHS[handler.path]].append(body)
@@ -147,14 +149,14 @@ def strange_groups(name, count, seed, items=4):
         group = getattr(generator.request(name, 1, items // 2), resources)[0]
         whole = b"".join(field(2, b"".join(field(2, item.SerializeToString() + field(2000, b"later")) for item in
                                            getattr(scope, list_name)) + field(900, b"scope")) for scope in getattr(group, scopes))
-        yield field(1, group.resource.SerializeToString() + b"\xf8\x3e\x07") + whole + field(777, str(number).encode()) + b"\xf8\x7f\x01"
+        resource = field(1, group.resource.SerializeToString() + b"\xf8\x3e\x07")
+        yield resource + whole + field(777, str(number).encode()) + b"\xf8\x7f\x01"
 
 
 def send_all(gateway, requests):
     """[(name, bytes)], all at once."""
     with grpc.insecure_channel(f"127.0.0.1:{gateway.grpc}") as channel:
-        calls = [channel.unary_unary(f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export").future(
-            body, timeout=weirtest.PATIENCE) for name, body in requests]
+        calls = [channel.unary_unary(judge.export_path(name)).future(body, timeout=weirtest.PATIENCE) for name, body in requests]
         assert all(call.result() == b"" for call in calls)
 
 
@@ -216,7 +218,7 @@ class Holding(chaos.GrpcBackend):
 
     def __init__(self, stage):
         super().__init__(1, workers=64)
-        stage.keep(self, self.stop)
+        stage.server(self)
 
     def _answer(self, name, request, context, action, dice):
         self.let_go.wait(60)
@@ -224,15 +226,17 @@ class Holding(chaos.GrpcBackend):
 
 
 def test_a_hanging_backend_stalls_the_clients_and_everything_comes_once(stage):
-    """block_on_overflow: a queue of 4 requests, and each connection may have 1 MiB under way."""
+    """block_on_overflow: a queue of 4 requests; each connection may have 1 MiB without an answer, and 20 requests that it is
+    still sending."""
     backend, streams, size = Holding(stage), 100, 200_000
-    gateway = Gateway(stage, {"otlp": backend.port}, "{queue_size: 4, num_consumers: 2, block_on_overflow: true, batch: {enabled: false}}",
-                      more=", timeout: 60s", grpc_more=", limits: {window: 1MiB}")
+    gateway = Gateway(stage, {"otlp": backend.port},
+                      "{queue_size: 4, num_consumers: 2, block_on_overflow: true, batch: {enabled: false}}",
+                      more=", timeout: 60s", grpc_more=", limits: {window: 1MiB}, max_concurrent_streams: 20")
     channels = [grpc.insecure_channel(f"127.0.0.1:{gateway.grpc}", options=[("grpc.use_local_subchannel_pool", 1)])
                 for _ in range(3)]
     for channel in channels:
         stage.keep(channel, channel.close)
-    calls = [channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export").future(
+    calls = [channel.unary_unary(judge.export_path("trace")).future(
         chaos.make_request("trace", [c * streams + i], f"{c}-{i}", filler=size).SerializeToString(), timeout=100)
         for i in range(streams) for c, channel in enumerate(channels)]
     auditor = Auditor(gateway.weir)
@@ -257,18 +261,17 @@ def test_a_hanging_backend_stalls_the_clients_and_everything_comes_once(stage):
     arrived = backend.ledger.items["trace"]["ok"]
     assert arrived == collections.Counter(range(len(calls))), "not everything came once"
     peak = books.figure("weir_memory_peak_bytes")
-    print(f"    {len(calls) * size / 2**20:.0f} MiB sent through {peak / 2**20:.1f} MiB of memory, {blocked:.0f} requests blocked")
-    assert peak < 10 * 2**20, peak  # also those that were sent on at once when it was let go
+    print(f"    {len(calls) * size / 2**20:.0f} MiB sent through {peak / 2**20:.1f} MiB of memory, {blocked:.0f} blocked")
+    assert peak < 3 * (2**20 + 20 * size) + 4 * size + 2**20, peak
     assert gateway.weir.stop() == 0
 
 
 def test_a_full_queue_refuses_and_clients_that_come_again_lose_and_double_nothing(stage):
-    backend = chaos.GrpcBackend(1)
-    stage.keep(backend, backend.stop)
+    backend = stage.server(chaos.GrpcBackend(1))
     backend.weights = {"slow": 1}
     gateway = Gateway(stage, {"otlp": backend.port}, "{queue_size: 1, num_consumers: 1, batch: {enabled: false}}")
     auditor, clients = Auditor(gateway.weir), gateway.clients(pause=0.01)
-    weirtest.wait_for(lambda: all(c.count("again") and c.count("ok") for c in clients), 40, what="each is refused and comes again")
+    weirtest.wait_for(lambda: all(c.count("again") and c.count("ok") for c in clients), 40, "each is refused and comes again")
     backend.weights = {"ok": 1}
     for client in clients:
         client.stop()
@@ -284,8 +287,7 @@ def test_a_full_queue_refuses_and_clients_that_come_again_lose_and_double_nothin
 
 
 def test_a_joined_requests_fate_is_told_to_every_one_who_sent_a_part(stage):
-    backend = chaos.GrpcBackend(1)
-    stage.keep(backend, backend.stop)
+    backend = stage.server(chaos.GrpcBackend(1))
     gateway = Gateway(stage, {"otlp": backend.port}, "{wait_for_result: true, batch: {flush_timeout: 500ms, min_size: 100000}}")
     senders = [chaos.HttpSender(gateway.http) for _ in range(8)] + [chaos.GrpcSender(gateway.grpc) for _ in range(8)]
 
@@ -315,8 +317,7 @@ def test_a_joined_requests_fate_is_told_to_every_one_who_sent_a_part(stage):
 
 
 def test_connections_that_are_too_old_are_left_without_a_failed_request(stage):
-    backend = chaos.GrpcBackend(1)
-    stage.keep(backend, backend.stop)
+    backend = stage.server(chaos.GrpcBackend(1))
     gateway = Gateway(stage, {"otlp": backend.port}, grpc_more=", keepalive: {server_parameters: {max_connection_age: 200ms}}")
     auditor = Auditor(gateway.weir)
     # Not compressed: grpcio 1.51 forgets the flag when it repeats a call by itself (github.com/grpc/grpc/issues/37742).
@@ -362,8 +363,7 @@ def test_a_drain_under_load_loses_nothing_that_was_answered_with_success(stage):
 
 def test_one_weir_behind_another_on_unix_sockets(stage):
     """An agent's way: what the last backend says comes back through both."""
-    backend = chaos.GrpcBackend(1)
-    stage.keep(backend, backend.stop)
+    backend = stage.server(chaos.GrpcBackend(1))
     queue = "{wait_for_result: true, batch: {flush_timeout: 10ms}}"
     path = stage.path("inner.sock")
     inner = Gateway(stage, {"otlp": backend.port}, queue, grpc_at=f"unix://{path}", http_at=f"unix://{path}.http")
@@ -389,14 +389,14 @@ SLOW = {"heads": ["-H"], "bodies": ["-B"], "reads": ["-X", "-w", "1", "-y", "5",
 
 def slow_http(stage, kind, seconds=6, connections=400):
     weirtest.need_programs("slowhttptest")
-    backend = chaos.GrpcBackend(1)
-    stage.keep(backend, backend.stop)
+    backend = stage.server(chaos.GrpcBackend(1))
     gateway = Gateway(stage, {"otlp": backend.port}, http_more=", limits: {header_time: 2s, body_grace: 2s, write_time: 2s}")
     clients = gateway.clients(pause=0.02)
     weirtest.wait_for(lambda: all(c.count("ok") for c in clients) or any(c.error for c in clients), what="clients are served")
     before = sum(c.count("ok") for c in clients)
-    attack = subprocess.run(["slowhttptest", *SLOW[kind], "-c", str(connections), "-r", "200", "-i", "1", "-l", str(seconds), "-p", "3",
-                             "-s", "100000", "-t", "POST", "-f", "application/x-protobuf", "-u", f"http://127.0.0.1:{gateway.http}/v1/traces"],
+    attack = subprocess.run(["slowhttptest", *SLOW[kind], "-c", str(connections), "-r", "200", "-i", "1", "-l", str(seconds),
+                             "-p", "3", "-s", "100000", "-t", "POST", "-f", "application/x-protobuf",
+                             "-u", f"http://127.0.0.1:{gateway.http}/v1/traces"],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     books = Books(gateway.weir)
     struck = {dict(labels)["limit"]: v for (n, labels), v in books.page.items() if n == "weir_receiver_limit_struck"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A minute of bad weather behind the gateway: backends that are slow, busy, picky, silent, killed and started again, under clients
-that keep to the specification. Every item that a client was told is taken has come to every backend of its pipelines, or is counted
-there under its reason; the equation of the books holds at every reading.
+"""A minute of bad weather behind the gateway: backends that are slow, busy, picky, silent, killed and started again, under
+clients that keep to the specification. Every item that a client was told is taken has come to every backend of its pipelines, or
+is counted there under its reason; the equation of the books holds at every reading.
 
 $WEIR_CHAOS_SEED repeats the weather of a run, $WEIR_CHAOS_SECONDS makes it shorter or longer."""
 import collections
@@ -59,8 +59,8 @@ class Scene:
                          "otlphttp/c": chaos.HttpBackend(SEED + 3)}
         self.exporters, self.wires = exporters, {}
         for name, backend in self.backends.items():
-            stage.keep(backend, backend.stop)
-            self.wires[name] = stage.keep(w := chaos.Wire(backend.port), w.stop)
+            stage.server(backend)
+            self.wires[name] = stage.server(chaos.Wire(backend.port))
         ports = {f"{kind}{n}": weirtest.free_port() for kind in ("grpc", "http") for n in (1, 2)}
         self.weir = stage.weir(CONFIG.format(**ports, a=self.wires["otlp"].port, b=self.wires["otlphttp/b"].port,
                                              c=self.wires["otlphttp/c"].port, more=more) + pipelines(exporters),
@@ -90,7 +90,7 @@ class Scene:
             season.stop()
         for client in self.everybody():
             client.stop()
-        books = wait_until_quiet(self.weir, 60)
+        books = wait_until_quiet(self.weir, deadline=60)
         readings = auditor.stop()
         self.tell(seasons, readings, auditor.most_held)
         return books
@@ -137,15 +137,17 @@ def check_items(name, scene):
 
 
 def test_a_minute_of_bad_weather(stage):
-    scene = Scene(stage, {f"{signal}/{n}": exporters for signal in ("traces", "metrics", "logs") for n, exporters in PLENTY.items()},
+    scene = Scene(stage, {f"{s}/{n}": exporters for s in ("traces", "metrics", "logs") for n, exporters in PLENTY.items()},
                   "timeout: 3s, retry_on_failure: {initial_interval: 50ms, max_interval: 500ms, max_elapsed_time: 0s}, "
-                  "sending_queue: {queue_size: 60, num_consumers: 6, batch: {flush_timeout: 100ms, min_size: 100, max_size: 150}}")
+                  "sending_queue: {queue_size: 60, num_consumers: 6, "
+                  "batch: {flush_timeout: 100ms, min_size: 100, max_size: 150}}")
     books = scene.rage(SECONDS)
     peak = scene.peak_mib()
     assert scene.weir.stop() == 0
     everybody = scene.everybody()
-    print(f"    memory of the telemetry at most {books.figure('weir_memory_peak_bytes') / 2**20:.1f} MiB, of the process {peak:.1f} MiB")
-    assert books.figure("weir_memory_peak_bytes") < MEMORY_MIB * 2**20
+    telemetry = books.figure("weir_memory_peak_bytes") / 2**20
+    print(f"    at most {telemetry:.1f} MiB of telemetry, {peak:.1f} MiB in all")
+    assert telemetry < MEMORY_MIB
     for n, clients in scene.clients.items():
         for signal in chaos.SIGNALS:
             part = books.pipelines[f"{chaos.judge.SIGNALS[signal]}/{n}"]
@@ -177,7 +179,7 @@ def test_with_wait_for_result_clients_are_told_what_the_backend_did(stage):
                 assert (told, more if told == "partial" else None) == expected(did, len(numbers)), (attempt, told, more, did)
                 compared[told] += 1
     print(f"    compared {dict(compared)}")
-    assert set(compared) == {"ok", "partial", "final", "again"}, compared
+    assert set(compared) == {"ok", "partial", "final", "again"} or SECONDS < 60, compared
 
 
 def expected(did, size):

@@ -35,12 +35,11 @@ CONFIG = """
         traces/edge: {{receivers: [otlp], processors: [{processors}], exporters: [otlp]}}
         logs: {{receivers: [otlp], processors: [memory_limiter], exporters: [otlp]}}
 """
-MESSAGES = judge.Messages()
 
 
 class Gateway:
     def __init__(self, stage, behaviour="ok", strict="false", processors="memory_limiter"):
-        self.judge = stage.keep(j := judge.Judge(behaviour, messages=MESSAGES), j.stop)
+        self.judge = stage.server(judge.Judge(behaviour))
         self.intake, self.health = weirtest.free_port(), weirtest.free_port()
         self.weir = stage.weir(CONFIG.format(intake=self.intake, health=self.health, backend=self.judge.port,
                                              strict=strict, processors=processors))

@@ -10,7 +10,7 @@ import threading
 import time
 
 import weirtest
-from account import Account, wait_for_account
+from account import Account, nothing_lost, wait_for_account
 
 try:
     import judge
@@ -20,7 +20,6 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MESSAGES = None
 
 CONFIG = """
     receivers:
@@ -41,14 +40,8 @@ CONFIG = """
 """
 
 
-def messages():
-    global MESSAGES
-    MESSAGES = MESSAGES or judge.Messages()
-    return MESSAGES
-
-
 def start_judge(stage, behaviour="ok", port=0):
-    return stage.keep(server := judge.Judge(behaviour, f"127.0.0.1:{port}", messages=messages()), server.stop)
+    return stage.server(judge.Judge(behaviour, f"127.0.0.1:{port}"))
 
 
 def start_weir(stage, port, compression="gzip", interval="200ms", timeout="3s", host="127.0.0.1"):
@@ -61,16 +54,6 @@ def start_script(stage, *command):
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     stage.keep(child, child.kill)
     return json.loads(child.stdout.readline())
-
-
-def nothing_lost(weir, server):
-    """Ends weir; everything that it had taken in arrived."""
-    before = Account(weir)
-    assert before.dropped == 0 and before.refused == 0, vars(before)
-    assert weir.stop() == 0
-    log = weir.stderr()
-    assert "at shutdown" not in log, log
-    assert server.items() >= before.received, (server.items(), vars(before))
 
 
 def test_delivers_with_and_without_gzip(stage):
@@ -89,7 +72,7 @@ def delivers_compressed(stage, coding):
     weir = start_weir(stage, listener.getsockname()[1], coding)
     account = wait_for_account(weir, lambda a: a.sent > 50, "something was sent")
     assert account.retries == 0 and account.dropped == 0, vars(account)
-    request = messages().request("metrics")
+    request = judge.messages_here().request("metrics")
     arrived = sum(judge.count_items("metrics", request.FromString(m)) for m in judge_raw.Connection.messages)
     assert arrived >= account.sent, (arrived, vars(account))
     assert weir.stop() == 0

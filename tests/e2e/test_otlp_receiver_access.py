@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 
@@ -22,14 +21,9 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(weirtest.SKIPPED)
 
-MAKE = os.path.join(weirtest.ROOT, "tests", "unit", "net", "make_certificates.sh")
-
 
 def certificates(stage):
-    weirtest.need_programs("openssl")
-    folder = stage.path("tls")
-    os.mkdir(folder)
-    subprocess.run(["sh", MAKE, folder], check=True)
+    folder = stage.certificates()
     return lambda name: os.path.join(folder, name)
 
 

@@ -5,13 +5,12 @@ The client's duties of the OTLP specification that need no program around them a
 import glob
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
 
 import weirtest
-from account import Account, wait_for_account
+from account import Account, nothing_lost, wait_for_account
 
 try:
     import judge
@@ -20,7 +19,6 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(weirtest.SKIPPED)
 
-MESSAGES = None
 
 CONFIG = """
     receivers:
@@ -43,15 +41,8 @@ CONFIG = """
 """
 
 
-def messages():
-    global MESSAGES
-    MESSAGES = MESSAGES or judge.Messages()
-    return MESSAGES
-
-
 def start_judge(stage, behaviour="ok", port=0, context=None):
-    server = judge_http.JudgeHttp(behaviour, f"127.0.0.1:{port}", messages=messages(), context=context)
-    return stage.keep(server, server.stop)
+    return stage.server(judge_http.JudgeHttp(behaviour, f"127.0.0.1:{port}", context=context))
 
 
 def start_weir(stage, endpoint, more="", compression="gzip", interval="200ms", timeout="3s", extensions="", service="",
@@ -61,23 +52,6 @@ def start_weir(stage, endpoint, more="", compression="gzip", interval="200ms", t
         endpoint = f"http://127.0.0.1:{endpoint}"
     return stage.weir(CONFIG.format(endpoint=endpoint, compression=compression, interval=interval, timeout=timeout,
                                     more=more, extensions=extensions, service=service), env=env)
-
-
-def nothing_lost(weir, server):
-    """Ends weir; everything that it had taken in arrived."""
-    before = Account(weir)
-    assert before.dropped == 0 and before.refused == 0, vars(before)
-    assert weir.stop() == 0
-    assert "at shutdown" not in weir.stderr(), weir.stderr()
-    assert server.items() >= before.received, (server.items(), vars(before))
-
-
-def make_certificates(stage):
-    folder = stage.path("certificates")
-    os.mkdir(folder)
-    script = os.path.join(weirtest.ROOT, "tests", "unit", "net", "make_certificates.sh")
-    subprocess.run([script, folder], check=True)
-    return folder
 
 
 def start_nginx(stage, http):
@@ -333,7 +307,7 @@ def connect_proxy(seen):
 
 
 def test_speaks_tls_through_a_proxy_and_shows_its_certificate(stage):
-    folder, seen = make_certificates(stage), []
+    folder, seen = stage.certificates(), []
     server = start_judge(stage, context=judge_http.server_context(f"{folder}/server.pem", f"{folder}/server.key",
                                                                   f"{folder}/ca.pem"))
     weir = start_weir(stage, f"https://localhost:{server.port}", f"""proxy_url: http://user:secret@127.0.0.1:{connect_proxy(seen)}
@@ -346,7 +320,7 @@ def test_speaks_tls_through_a_proxy_and_shows_its_certificate(stage):
 
 def test_speaks_http_2_over_tls(stage):
     weirtest.need_programs("nginx")
-    folder, server, port = make_certificates(stage), start_judge(stage), weirtest.free_port()
+    folder, server, port = stage.certificates(), start_judge(stage), weirtest.free_port()
     nginx = start_nginx(stage, f"""server {{
         listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
         location / {{ proxy_pass http://127.0.0.1:{server.port}; }}
@@ -363,7 +337,7 @@ def test_speaks_http_2_over_tls(stage):
 
 def test_loses_nothing_when_http_2_connections_are_ended(stage):
     weirtest.need_programs("nginx")
-    folder, server, port = make_certificates(stage), start_judge(stage), weirtest.free_port()
+    folder, server, port = stage.certificates(), start_judge(stage), weirtest.free_port()
     start_nginx(stage, f"""server {{
         listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
         keepalive_requests 3;
@@ -376,7 +350,7 @@ def test_loses_nothing_when_http_2_connections_are_ended(stage):
 
 def test_a_request_that_is_too_large_for_the_backend_is_final(stage):
     weirtest.need_programs("nginx")
-    folder, port = make_certificates(stage), weirtest.free_port()
+    folder, port = stage.certificates(), weirtest.free_port()
     start_nginx(stage, f"""server {{
         listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
         client_max_body_size 1k; location / {{ return 200; }}
@@ -390,7 +364,7 @@ def test_a_request_that_is_too_large_for_the_backend_is_final(stage):
 
 
 def test_names_what_is_wrong_with_a_certificate_and_goes_on_when_it_is_right(stage):
-    folder, port = make_certificates(stage), weirtest.free_port()
+    folder, port = stage.certificates(), weirtest.free_port()
     bad = start_judge(stage, port=port, context=judge_http.server_context(f"{folder}/expired.pem", f"{folder}/expired.key"))
     weir = start_weir(stage, f"https://localhost:{port}", f"tls: {{ca_file: {folder}/ca.pem}}")
     said = f"certificate of localhost:{port} is not trusted: certificate has expired"

@@ -13,8 +13,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(weirtest.SKIPPED)
 import otlp_client
-
-MESSAGES = judge.Messages()
+from account import Books, wait_until_quiet
 
 HEAD = """
     receivers:
@@ -36,7 +35,7 @@ class StuckJudge(judge.Judge):
 
     def __init__(self):
         self.let_go = threading.Event()
-        super().__init__(messages=MESSAGES)
+        super().__init__()
 
     def answer(self, *arguments):
         self.let_go.wait()
@@ -52,26 +51,11 @@ AMPLE = "{queue_size: 100000, batch: {flush_timeout: 10ms}}"
 
 class Gateway:
     def __init__(self, stage, pipelines, queue=AMPLE, good_queue=None):
-        self.good, self.stuck = judge.Judge(messages=MESSAGES), StuckJudge()
-        stage.keep(self.good, self.good.stop)
-        stage.keep(self.stuck, self.stuck.stop)
+        self.good, self.stuck = stage.server(judge.Judge()), stage.server(StuckJudge())
         self.a, self.b = weirtest.free_port(), weirtest.free_port()
-        self.pipelines = [line.split(":")[0].strip() for line in pipelines.strip().splitlines()]
         self.weir = stage.weir(HEAD.format(a=self.a, b=self.b, good=self.good.port, stuck=self.stuck.port, queue=queue,
                                            good_queue=good_queue or queue) +
                                "".join(f"        {line.strip()}\n" for line in pipelines.strip().splitlines()))
-
-    def figures(self, pipeline):
-        page = self.weir.metrics()
-        kinds = ("received", "refused", "sent", "dropped", "in_flight")
-        return {kind: sum(v for (name, labels), v in page.items()
-                          if name == f"weir_pipeline_{kind}_items" and ("pipeline", pipeline) in labels)
-                for kind in kinds}
-
-    def check_books(self):
-        for pipeline in self.pipelines:
-            f = self.figures(pipeline)
-            assert f["received"] == f["refused"] + f["sent"] + f["dropped"] + f["in_flight"], (pipeline, f)
 
     def seconds(self, port, requests=30, size=20):
         """How long so many requests of spans take, one after the other, each taken at once."""
@@ -96,7 +80,7 @@ def test_forward_joins_pipelines(stage):
                    for ss in rs.scope_spans for s in ss.spans)
     assert names == sorted([f"span {i}" for i in range(12)] * 2)
     for pipeline, items in (("traces/1", 5), ("traces/2", 7), ("traces/joined", 12), ("traces/also", 12)):
-        assert g.figures(pipeline)["sent"] == items
+        assert Books(g.weir).pipelines[pipeline].sent == items
     assert g.weir.stop() == 0
 
 
@@ -106,10 +90,9 @@ def test_one_stuck_exporter_leaves_the_others_of_its_pipeline_alone(stage):
     """)
     g.seconds(g.a)
     weirtest.wait_for(lambda: g.good.items() == 600)
-    g.check_books()
     assert g.stuck.items() == 0
-    assert g.weir.figure("weir_exporter_queued_items", exporter="otlp/stuck") == 600
-    assert g.weir.figure("weir_exporter_queued_items", exporter="otlp/good") == 0
+    books = wait_until_quiet(g.weir, ["otlp/good"])
+    assert books.exporter("otlp/stuck").held == 600 and books.exporter("otlp/good").sent == 600
     assert g.weir.stop() == 0
     assert "600 items in exporter queues" in g.weir.stderr()
 
@@ -144,10 +127,9 @@ def test_one_stuck_pipeline_leaves_the_others_alone(stage):
     # Both share two cores with the test itself; what matters is that it does not wait for the other's backend.
     assert busy < 10 * quiet + 1, (quiet, busy)
     weirtest.wait_for(lambda: g.good.items() == 1200)
-    g.check_books()
-    figures = g.figures("traces/stuck")
-    assert figures["refused"] >= 3 and g.stuck.items() == 0
-    assert g.figures("traces/good")["refused"] == 0
+    books = Books(g.weir)
+    assert books.pipelines["traces/stuck"].refused >= 3 and g.stuck.items() == 0
+    assert books.pipelines["traces/good"].refused == 0
     g.weir.stop()
 
 
@@ -165,7 +147,6 @@ def test_with_wait_for_result_the_senders_answer_is_the_backends(stage):
     answer = otlp_client.send(g.b, otlp_client.spans(5))
     assert answer.status == 200
     assert int(answer.json()["partialSuccess"]["rejectedSpans"]) == 2, answer.body
-    g.check_books()
     assert g.weir.stop() == 0
 
 

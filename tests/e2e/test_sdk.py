@@ -16,12 +16,13 @@ try:
     import grpc
     import judge
     import otlp_messages
+    from account import wait_until_quiet
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(weirtest.SKIPPED)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MESSAGES = judge.Messages()
+MESSAGES = judge.messages_here()
 NAMES = {"traces": "trace", "metrics": "metrics", "logs": "logs"}
 
 CONFIG = """
@@ -47,7 +48,7 @@ class Gateway:
     """weir between its clients and a judge."""
 
     def __init__(self, stage, min_size=8192, max_size=0):
-        self.judge = stage.keep(server := judge.Judge(messages=MESSAGES), server.stop)
+        self.judge = stage.server(judge.Judge())
         self.grpc, self.http = weirtest.free_port(), weirtest.free_port()
         self.weir = stage.weir(CONFIG.format(grpc=self.grpc, http=self.http, backend=self.judge.port, min_size=min_size,
                                              max_size=max_size))
@@ -59,14 +60,10 @@ class Gateway:
         for name, requests in sent.items():
             received = [r["message"] for r in self.judge.received if NAMES[r["signal"]] == name]
             otlp_messages.assert_same_items(name, requests, received)
-        figures = self.weir.metrics()
-
-        def total(figure):
-            return sum(v for (n, _), v in figures.items() if n == figure)
-
-        accepted = sum(total(f"otelcol_receiver_accepted_{i}") for i in ("spans", "metric_points", "log_records"))
+        books = wait_until_quiet(self.weir)
+        accepted = sum(books.figure(f"otelcol_receiver_accepted_{i}") for i in ("spans", "metric_points", "log_records"))
         assert accepted == count, (accepted, count)
-        weirtest.wait_for(lambda: self.weir.figure("weir_exporter_sent_items") == count, what="the exporter has counted them")
+        assert books.exporter("otlp").sent == count, vars(books.exporter("otlp"))
         assert self.weir.stop() == 0
 
 
@@ -125,8 +122,7 @@ def post(port, name, body, content_type, headers=None):
 def send_grpc(gateway, name, request, compression=None):
     with grpc.insecure_channel(f"127.0.0.1:{gateway.grpc}", compression=compression) as channel:
         call = channel.unary_unary(
-            f"/opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service/Export",
-            request_serializer=lambda r: r.SerializeToString(), response_deserializer=MESSAGES.response(name).FromString)
+            judge.export_path(name), request_serializer=lambda r: r.SerializeToString(), response_deserializer=MESSAGES.response(name).FromString)
         response = call(request, timeout=weirtest.PATIENCE)
     assert not response.HasField("partial_success")
 

@@ -30,7 +30,6 @@ CONFIG = """
         metrics: {{receivers: [sockets], exporters: [otlp]}}
         logs: {{receivers: [sockets], exporters: [otlp]}}
 """
-MESSAGES = None
 
 
 def attributes(pairs):
@@ -41,12 +40,9 @@ class Backend:
     """The judge, and what has arrived there: the newest cumulative point of every series, and all log records."""
 
     def __init__(self, stage, behaviour="ok"):
-        global MESSAGES
-        MESSAGES = MESSAGES or judge.Messages()
-        self.judge = judge.Judge(behaviour, messages=MESSAGES)
+        self.judge = stage.server(judge.Judge(behaviour))
         self.port = self.judge.port
         self._newest, self._added_up = {}, 0
-        stage.keep(self.judge, self.judge.stop)
 
     def _received(self, signal_name):
         with self.judge.lock:

@@ -84,10 +84,10 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
-def replace_file(path, text):
+def replace_file(path, text, mode=0o600):
     """Puts a new file in its place, for nobody else to read, as tools that renew secrets do."""
     with open(path + ".new", "w", encoding="utf-8") as f:
-        os.fchmod(f.fileno(), 0o600)
+        os.fchmod(f.fileno(), mode)
         f.write(text)
     os.rename(path + ".new", path)
 
@@ -181,12 +181,19 @@ class Weir(Process):
         return sum(value for (n, series), value in self.metrics().items() if n == name and wanted <= set(series))
 
     def stop(self, deadline=PATIENCE, number=signal.SIGTERM):
-        """Asks it to end; the exit code. What sanitizers found fails the test."""
+        """Asks it to end; the exit code. Books that do not add up fail the test, and what sanitizers found."""
         if self.is_running():
+            self.check_books()
             self.signal(number)
         code = self.wait(deadline)
         self.check_sanitizers()
         return code
+
+    def check_books(self):
+        """Where its figures can be read from here."""
+        import account  # pylint: disable=import-outside-toplevel,cyclic-import
+        with contextlib.suppress(OSError):
+            account.Books(self)
 
     def check_sanitizers(self):
         text = self.stderr()
@@ -294,6 +301,19 @@ class Stage:
     def keep(self, thing, end):
         self.things.callback(end)
         return thing
+
+    def server(self, server):
+        """One that this process runs itself."""
+        return self.keep(server, server.stop)
+
+    def certificates(self):
+        """A folder with ca, server, client, stranger, expired and other certificates and keys (.pem, .key)."""
+        need_programs("openssl")
+        folder = self.path("tls")
+        os.mkdir(folder)
+        script = os.path.join(ROOT, "tests", "unit", "net", "make_certificates.sh")
+        subprocess.run(["sh", script, folder], check=True)
+        return folder
 
     def weir(self, config, **more):
         """Starts weir and waits until it is ready."""
