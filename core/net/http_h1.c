@@ -41,16 +41,17 @@ static bool has_no_body(const struct http_response *response)
 	return response->status < 200 || response->status == 204 || response->status == 304;
 }
 
-/* Takes the body, without a source. False when the connection cannot go on. */
-static bool send_response(struct http_connection *c, struct http_response *response, bool is_head,
-                          bool keep_alive)
+/* Takes the body, without a source; length is what the head says. False when the connection cannot go
+ * on. */
+static bool send_response(struct http_connection *c, struct http_response *response,
+                          uint64_t length, bool is_head, bool keep_alive)
 {
 	struct buffer head = BUFFER_INIT;
 	struct slice pieces[2];
 	bool sent = false;
 
 	h1_write_head(c->h1, &head, response->status, response->headers, response->n_headers,
-	              response->body.len, keep_alive);
+	              length, keep_alive);
 	if (head.failed || response->body.failed)
 		goto out;
 	pieces[0] = buffer_slice(&head);
@@ -159,6 +160,8 @@ void http_h1_respond(struct http_exchange *x, struct http_response *response)
 	                  !response->close && !c->draining &&
 	                  (x->state == EXCHANGE_WAITING || is_worth_reading(x));
 
+	uint64_t length = response->source.next ? H1_LENGTH_UNKNOWN : response->body.len;
+
 	if (is_head || has_no_body(response))
 		http_source_close(&response->source);
 	c->current = NULL;
@@ -167,7 +170,8 @@ void http_h1_respond(struct http_exchange *x, struct http_response *response)
 	if (response->source.next)
 		begin_source(c, response, keep_alive);
 	else
-		end_response(c, send_response(c, response, is_head, keep_alive), keep_alive);
+		end_response(c, send_response(c, response, length, is_head, keep_alive),
+		             keep_alive);
 	h1_forget(c->h1);
 	free(x);
 	if (!c->source.next)
@@ -192,7 +196,7 @@ void http_h1_refuse(struct http_connection *c, int status)
 		response.n_headers = 1;
 		buffer_printf(&response.body, "%d %s\n", status, h1_reason(status));
 	}
-	if (send_response(c, &response, false, false))
+	if (send_response(c, &response, response.body.len, false, false))
 		http_connection_finish(c, THROW_AWAY);
 	else
 		http_connection_close(c);
