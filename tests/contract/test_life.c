@@ -38,6 +38,7 @@ static const struct {
 	{EXTENSION, "health_check", "{endpoint: 'localhost:0'}", "{endpoint: '192.0.2.1:1'}"},
 	{EXPORTER, "otlphttp", "{endpoint: 'http://127.0.0.1:9'}",
          "{endpoint: 'https://127.0.0.1:9', tls: {ca_file: '%s/none.pem'}}"},
+	{EXPORTER, "prometheus", "{endpoint: '127.0.0.1:0'}", "{endpoint: '192.0.2.1:1'}"},
 	{EXPORTER, "prometheusremotewrite", "{endpoint: 'http://127.0.0.1:9/write'}",
          "{endpoint: 'https://127.0.0.1:9/write', tls: {ca_file: '%s/none.pem'}}"},
 	{RECEIVER, "otlp",
