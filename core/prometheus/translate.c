@@ -261,7 +261,11 @@ static int end_some(struct translator *t, uint32_t expiry, bool all, int64_t now
 {
 	size_t retired = retired_series(t);
 	bool ok = reserve(t, retired) && reserve_ended(t, retired);
+	/* every place is looked at once, and once more for each that moves */
+	size_t all_places = t->streams.mask + 1 + t->streams.count;
 
+	if (places > all_places)
+		places = all_places;
 	if (ok)
 		settle_retired(t);
 	for (; ok && places && t->n_samples < samples; places--) {
@@ -296,8 +300,7 @@ int translator_expire(struct translator *t, uint64_t now_ns, int64_t now_ms, siz
 int translator_end(struct translator *t, int64_t now_ms, size_t limit, struct translation *ret)
 {
 	begin(t, t->now * NS_PER_S);
-	/* every place is looked at once, and once more for each that moves */
-	return end_some(t, 0, true, now_ms, t->streams.mask + 1 + t->streams.count, limit, ret);
+	return end_some(t, 0, true, now_ms, SIZE_MAX, limit, ret);
 }
 
 void translator_each(struct translator *t, bool (*visit)(struct series *s, void *arg), void *arg)
