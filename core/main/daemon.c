@@ -271,12 +271,17 @@ static void take_down(struct daemon *d)
 	run_until_stopped(d);
 }
 
-int daemon_try(struct daemon *d, struct error *error)
+int daemon_try(struct daemon *d, void (*tell)(const struct error *error))
 {
+	struct error error = ERROR_INIT;
 	int r;
 
 	d->log_sink.level = LOG_ERROR; /* nothing ran: nothing to tell */
-	r = build(d, error);
+	r = build(d, &error);
+	if (r < 0)
+		tell(&error);
+	else if (graph_examine(d->graph, tell) > 0)
+		r = -EINVAL;
 	take_down(d);
 	return r;
 }

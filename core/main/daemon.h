@@ -12,8 +12,9 @@ struct daemon;
 /* Takes the plan, always. NULL and an error: not enough memory or descriptors. */
 struct daemon *daemon_new(struct plan *plan, struct error *error);
 
-/* Builds the graph and takes it down again: what `validate` does. */
-int daemon_try(struct daemon *d, struct error *error);
+/* Builds the graph, has it read the files that the configuration names, and takes it down again:
+ * what `validate` does. tell is given every mistake. */
+int daemon_try(struct daemon *d, void (*tell)(const struct error *error));
 
 /* Runs until SIGTERM or SIGINT, or until a component reports a fatal error, and drains. A second
  * signal, or a component that does not close in time, ends the process here. Returns 0 after an

@@ -86,19 +86,23 @@ enum exit_code run_command(int argc, char **argv)
 	return end(d, code);
 }
 
+static void tell(const struct error *error)
+{
+	fprintf(stderr, "weir: %s\n", error->message);
+}
+
 enum exit_code validate_command(int argc, char **argv)
 {
-	struct error error = ERROR_INIT;
 	enum exit_code code;
 	struct daemon *d = load(argc, argv, "validate", &code);
+	int r;
 
 	if (!d)
 		return code;
-	if (daemon_try(d, &error) < 0) {
-		fprintf(stderr, "weir: %s\n", error.message);
-		code = error.code == -ENOMEM ? EXIT_RUNTIME : EXIT_USAGE;
-	} else {
+	r = daemon_try(d, tell);
+	if (r < 0)
+		code = r == -ENOMEM ? EXIT_RUNTIME : EXIT_USAGE;
+	else
 		puts("The configuration is valid.");
-	}
 	return end(d, code);
 }

@@ -41,6 +41,8 @@ int tls_context_new(const struct tls_settings *settings, struct tls_context **re
  * 9.2.2). */
 int tls_server_context_new(const struct tls_settings *settings, struct tls_context **ret,
                            struct error *error);
+/* Reads the files as the one or the other would, and keeps nothing. */
+int tls_context_try(const struct tls_settings *settings, bool server, struct error *error);
 void tls_context_free(struct tls_context *c); /* takes NULL; sessions go on, settings may go */
 
 /* Whether the key lies in a file that every user of the machine may read. */

@@ -419,6 +419,16 @@ int tls_server_context_new(const struct tls_settings *settings, struct tls_conte
 	return context_new(settings, true, ret, error);
 }
 
+int tls_context_try(const struct tls_settings *settings, bool server, struct error *error)
+{
+	struct tls_context *c = NULL;
+	int r = server ? tls_server_context_new(settings, &c, error)
+	               : tls_context_new(settings, &c, error);
+
+	tls_context_free(c);
+	return r;
+}
+
 static bool is_current(const X509 *x)
 {
 	return X509_cmp_current_time(X509_get0_notBefore(x)) < 0 &&

@@ -27,6 +27,23 @@ static void report(void *arg, struct metrics_sink *sink)
 
 /* What components ask of their host. */
 
+size_t graph_examine(struct graph *g, void (*tell)(const struct error *error))
+{
+	size_t failures = 0;
+	struct node *n;
+
+	LIST_FOR_EACH(n, &g->nodes, link) {
+		struct error error = ERROR_INIT;
+
+		if (!n->plan->type->examine || n->plan->type->examine(n->instance, &error) == 0)
+			continue;
+		error_wrap(&error, "%s", n->instance->subject);
+		tell(&error);
+		failures++;
+	}
+	return failures;
+}
+
 static bool is_extension(const struct node *n)
 {
 	return n->plan->type->kind == EXTENSION;

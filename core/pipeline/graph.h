@@ -17,6 +17,10 @@ struct graph *graph_new(const struct plan *plan, const struct host *host);
 /* Creates every instance, exporters first, so that each is given its next. Nothing runs yet. */
 int graph_build(struct graph *g, struct error *error);
 
+/* Has every component that can read the files its configuration names; tells each failure. Returns
+ * how many there were. For a graph that will not be started. */
+size_t graph_examine(struct graph *g, void (*tell)(const struct error *error));
+
 /* Starts extensions, then sinks before sources. */
 int graph_start(struct graph *g, struct error *error);
 

@@ -152,6 +152,13 @@ static int otlp_create(const struct create_args *args, struct component **ret, s
 	return 0;
 }
 
+static int otlp_examine(struct component *component, struct error *error)
+{
+	struct otlp_exporter *e = (struct otlp_exporter *)component;
+
+	return otlp_config_is_plain(e->config) ? 0 : tls_context_try(&e->tls, false, error);
+}
+
 static int otlp_start(struct component *component, struct error *error)
 {
 	struct otlp_exporter *e = (struct otlp_exporter *)component;
@@ -236,6 +243,7 @@ const struct component_type exporter_otlp_type = {
 	.options = otlp_options,
 	.check = otlp_check,
 	.create = otlp_create,
+	.examine = otlp_examine,
 	.start = otlp_start,
 	.consume = otlp_consume,
 	.shutdown = otlp_shutdown,

@@ -224,12 +224,24 @@ static int otlphttp_create(const struct create_args *args, struct component **re
 	return 0;
 }
 
+static bool is_under_tls(const struct otlphttp_exporter *e)
+{
+	return strncasecmp(e->url, "https:", 6) == 0;
+}
+
+static int otlphttp_examine(struct component *component, struct error *error)
+{
+	struct otlphttp_exporter *e = (struct otlphttp_exporter *)component;
+
+	return is_under_tls(e) ? tls_context_try(&e->tls, false, error) : 0;
+}
+
 static int otlphttp_start(struct component *component, struct error *error)
 {
 	struct otlphttp_exporter *e = (struct otlphttp_exporter *)component;
 	const struct otlphttp_config *c = e->config;
 	struct http_client_config client = {
-		.tls = strncasecmp(e->url, "https:", 6) == 0 ? &e->tls : NULL,
+		.tls = is_under_tls(e) ? &e->tls : NULL,
 		.proxy_url = c->proxy_url,
 		.user_agent = e->user_agent,
 		.http2 = c->force_attempt_http2,
@@ -302,6 +314,7 @@ const struct component_type exporter_otlphttp_type = {
 	.options = otlphttp_options,
 	.check = otlphttp_check,
 	.create = otlphttp_create,
+	.examine = otlphttp_examine,
 	.start = otlphttp_start,
 	.consume = otlphttp_consume,
 	.shutdown = otlphttp_shutdown,

@@ -323,6 +323,7 @@ const struct component_type extension_basicauth_type = {
 	.options = basicauth_options,
 	.check = basicauth_check,
 	.create = basicauth_create,
+	.examine = basicauth_start, /* which does no more than that */
 	.start = basicauth_start,
 	.shutdown = basicauth_shutdown,
 	.destroy = basicauth_destroy,

@@ -338,6 +338,7 @@ const struct component_type extension_bearertokenauth_type = {
 	.options = bearertokenauth_options,
 	.check = bearertokenauth_check,
 	.create = bearertokenauth_create,
+	.examine = bearertokenauth_start, /* which does no more than that */
 	.start = bearertokenauth_start,
 	.shutdown = bearertokenauth_shutdown,
 	.destroy = bearertokenauth_destroy,

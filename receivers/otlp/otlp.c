@@ -239,6 +239,22 @@ fail:
 
 static void on_timer(void *arg);
 
+static int examine_door(const struct door *d, struct error *error)
+{
+	if (!d->config->tls.enabled || tls_context_try(&d->tls_settings, true, error) == 0)
+		return 0;
+	return error_wrap(error, "protocols::%s", d->entrance->transport);
+}
+
+static int otlp_examine(struct component *component, struct error *error)
+{
+	const struct otlp *o = (const struct otlp *)component;
+	const struct otlp_protocols *p = &o->config->protocols;
+	int r = p->grpc.enabled ? examine_door(&o->grpc_door, error) : 0;
+
+	return r == 0 && p->http.enabled ? examine_door(&o->http_door, error) : r;
+}
+
 static int otlp_start(struct component *component, struct error *error)
 {
 	struct otlp *o = (struct otlp *)component;
@@ -369,6 +385,7 @@ const struct component_type receiver_otlp_type = {
 	.options = otlp_receiver_options,
 	.check = otlp_receiver_check,
 	.create = otlp_create,
+	.examine = otlp_examine,
 	.start = otlp_start,
 	.shutdown = otlp_shutdown,
 	.destroy = otlp_destroy,

@@ -79,6 +79,27 @@ def test_validate_says_yes_or_all_that_is_wrong(stage):
     assert 'references receiver "socket" which is not configured' in err, err
 
 
+def test_validate_reads_the_files_that_the_configuration_names(stage):
+    path = write_config(stage, """
+        receivers:
+          otlp: {protocols: {grpc: {tls: {cert_file: /no/such.crt, key_file: /no/such.key}}}}
+        exporters:
+          otlp: {endpoint: "example:4317", tls: {ca_file: /no/such.ca}}
+          otlphttp: {endpoint: "https://example", tls: {ca_file: /no/other.ca}}
+        extensions: {bearertokenauth: {filename: /no/such.token}, basicauth: {htpasswd: {file: /no/such.htpasswd}}}
+        service:
+          extensions: [bearertokenauth, basicauth]
+          pipelines: {logs: {receivers: [otlp], exporters: [otlp, otlphttp]}}
+    """)
+    code, out, err = call("validate", "--config", path)
+    assert code == USAGE and out == "", (code, out)
+    for said in ("receiver otlp: protocols::grpc: tls::cert_file /no/such.crt: No such file or directory",
+                 "exporter otlp: tls::ca_file /no/such.ca: No such file or directory",
+                 "exporter otlphttp: tls::ca_file /no/other.ca: No such file or directory",
+                 "extension bearertokenauth: ", "/no/such.token", "extension basicauth: ", "/no/such.htpasswd"):
+        assert said in err, (said, err)
+
+
 def test_components_and_describe(stage):
     code, out, _ = call("components")
     assert code == FINE
