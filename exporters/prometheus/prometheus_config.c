@@ -157,6 +157,12 @@ static const char **join(const struct string_list *list, const char *const *more
 	return joined;
 }
 
+/* The translator's clock counts whole seconds: rather a second late than one early. */
+static uint64_t in_seconds(uint64_t expiration)
+{
+	return expiration ? ((expiration - 1) / NS_PER_S + 2) * NS_PER_S : 0;
+}
+
 int prometheus_translation(const struct prometheus_config *c, struct prometheus_lists *lists,
                            struct translator_options *ret, struct error *error)
 {
@@ -187,7 +193,7 @@ int prometheus_translation(const struct prometheus_config *c, struct prometheus_
 		.no_target_info = !c->target_info,
 		.one_type = true,
 		.tell_late = true,
-		.expiry_ns = c->metric_expiration,
+		.expiry_ns = in_seconds(c->metric_expiration),
 		.max_series = (size_t)c->max_series,
 		.max_symbol_bytes = (size_t)c->max_symbol_bytes,
 	};
