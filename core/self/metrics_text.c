@@ -1,118 +1,65 @@
-/* The page of /metrics, written from one reading. */
-#include "core/self/metrics_internal.h"
+/* The page of /metrics: one reading as OTLP, put through the translator and the exposition that serve
+ * everybody's metrics. Names stay as they are, as the Collector has them: no suffixes, no scope, no
+ * resource. Everything is made for one page and thrown away: a page is read every few seconds and
+ * has some hundred series. */
+#include "core/base/clock.h"
+#include "core/data/batch.h"
+#include "core/prometheus/exposition.h"
+#include "core/self/metrics.h"
 
 #include <errno.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-static const char *const type_names[] = {"counter", "gauge", "histogram"};
-
-static void append_escaped(struct buffer *out, const char *text, bool quoted)
+static int tell_all(struct translator *t, struct exposition *e, struct batch *b)
 {
-	for (;;) {
-		size_t plain = strcspn(text, quoted ? "\\\n\"" : "\\\n");
+	struct translation translation;
+	struct error error = ERROR_INIT;
+	int r = translator_batch(t, b, clock_monotonic_ns(), &translation, &error);
 
-		buffer_append(out, text, plain);
-		text += plain;
-		if (!*text)
-			return;
-		buffer_append_byte(out, '\\');
-		buffer_append_byte(out, *text == '\n' ? 'n' : (uint8_t)*text);
-		text++;
-	}
+	for (size_t i = 0; r == 0 && i < translation.n_samples; i++)
+		if (exposition_tell(e, &translation.samples[i]) == EXPOSITION_NO_MEMORY)
+			r = -ENOMEM;
+	return r;
 }
 
-static void append_number(struct buffer *out, double value)
+static void write_page(struct exposition *e, struct buffer *out)
 {
-	char text[32];
+	const struct exposition_choice text = {.format = EXPOSITION_TEXT};
+	struct exposition_cursor cursor;
 
-	if (isnan(value)) {
-		buffer_append_string(out, "NaN");
-		return;
-	}
-	if (isinf(value)) {
-		buffer_append_string(out, value > 0 ? "+Inf" : "-Inf");
-		return;
-	}
-	snprintf(text, sizeof text, "%.15g", value);
-	if (strtod(text, NULL) != value)
-		snprintf(text, sizeof text, "%.17g", value);
-	buffer_append_string(out, text);
-}
-
-static void write_row(struct buffer *out, const struct metrics_family *family, const char *suffix,
-                      struct slice labels, const double *le, double value)
-{
-	struct slice name, text;
-	char separator = '{';
-
-	buffer_append_string(out, family->name);
-	buffer_append_string(out, suffix);
-	while (metrics_next_label(&labels, &name, &text)) {
-		buffer_append_byte(out, (uint8_t)separator);
-		separator = ',';
-		buffer_append_slice(out, name);
-		buffer_append_string(out, "=\"");
-		append_escaped(out, (const char *)text.data, true);
-		buffer_append_byte(out, '"');
-	}
-	if (le) {
-		buffer_append_byte(out, (uint8_t)separator);
-		separator = ',';
-		buffer_append_string(out, "le=\"");
-		append_number(out, *le);
-		buffer_append_byte(out, '"');
-	}
-	buffer_append_string(out, separator == ',' ? "} " : " ");
-	append_number(out, value);
-	buffer_append_byte(out, '\n');
-}
-
-static void write_histogram(struct buffer *out, const struct metrics_family *family,
-                            const struct metrics_point *p)
-{
-	const double infinity = INFINITY;
-	uint64_t total = 0;
-
-	for (size_t i = 0; i <= p->n_bounds; i++) {
-		total += p->counts[i];
-		write_row(out, family, "_bucket", p->labels,
-		          i < p->n_bounds ? &p->bounds[i] : &infinity, (double)total);
-	}
-	write_row(out, family, "_sum", p->labels, NULL, p->value);
-	write_row(out, family, "_count", p->labels, NULL, (double)total);
-}
-
-static void write_family(const struct metrics_family *family, struct buffer *out)
-{
-	if (family->help) {
-		buffer_printf(out, "# HELP %s ", family->name);
-		append_escaped(out, family->help, false);
-		buffer_append_byte(out, '\n');
-	}
-	buffer_printf(out, "# TYPE %s %s\n", family->name, type_names[family->type]);
-	for (const struct metrics_point *p = family->first; p; p = p->next)
-		if (p->counts)
-			write_histogram(out, family, p);
-		else
-			write_row(out, family, "", p->labels, NULL, p->value);
+	exposition_begin(&cursor, e, text, false);
+	exposition_write(&cursor, out, SIZE_MAX);
+	exposition_end(&cursor);
 }
 
 int metrics_write_text(struct metrics *m, struct buffer *out)
 {
-	struct metrics_sink sink;
+	struct exposition e = {0};
+	const struct translator_options options = {
+		.strategy = NAME_ESCAPED,
+		.no_scope_labels = true,
+		.no_target_info = true,
+		.one_type = true,
+		.on_series_end = exposition_on_series_end,
+		.on_family_end = exposition_on_family_end,
+		.arg = &e,
+	};
+	/* not on the account of the batches: figures are wanted most when that is full */
+	struct batch *b = metrics_batch(m, NULL, "", clock_realtime_ns(), NULL);
+	struct translator *t = translator_new(&options);
 	size_t before = out->len;
-	int r = 0;
+	int r = -ENOMEM;
 
-	metrics_read(m, &sink);
-	for (size_t i = 0; i < sink.n_families; i++)
-		write_family(&sink.families[i], out);
-	if (sink.failed || out->failed) { /* half a page would read as counters that vanished */
+	if (b && t && exposition_init(&e, translator_table(t), NULL) == 0) {
+		r = tell_all(t, &e, b);
+		if (r == 0)
+			write_page(&e, out);
+		exposition_fini(&e);
+	}
+	if (r < 0 || out->failed) { /* half a page would read as counters that vanished */
 		out->len = before;
 		r = -ENOMEM;
 	}
-	metrics_sink_fini(&sink);
+	translator_free(t);
+	batch_unref(b);
 	return r;
 }

@@ -165,8 +165,7 @@ def start_weir(stage, sockets="", exporter="", pipeline="", nginx=None):
     http = weirtest.free_port()
     weir = stage.weir(WEIR.format(cert=f"{folder}/server.pem", key=f"{folder}/server.key", http=http, health=weirtest.free_port(), closed=weirtest.free_port(),
                                   sockets=sockets, exporter=exporter, pipeline=pipeline))
-    Traffic(stage, http, nginx)
-    return weir
+    return weir, Traffic(stage, http, nginx)
 
 
 def own_metrics(stage):
@@ -251,7 +250,7 @@ def test_the_page_says_what_each_alert_means(_):
 
 def test_weirs_own_dashboard_has_no_empty_panel(stage):
     prometheus = prometheus_server.start(stage, jobs=[own_metrics(stage)], rules=[rules_that_fire_at_once(stage)])
-    weir = start_weir(stage)
+    weir, traffic = start_weir(stage)
     say_where(stage, weir)
     wait_until_none_is_empty(prometheus, load_dashboards()["weir.json"])
     for rule in alert_rules():
@@ -265,6 +264,7 @@ def test_weirs_own_dashboard_has_no_empty_panel(stage):
     for group in prometheus.ask("rules")["groups"]:
         for rule in group["rules"]:
             assert rule["health"] == "ok", rule
+    traffic.stop()
     assert weir.stop() == 0
 
 
@@ -272,8 +272,9 @@ def check_sockets_dashboard(stage, prometheus, exporter, settings):
     weirtest.need_root()
     nginx = stage.nginx({"a.bin": 50000})
     lose_segments(stage)
-    weir = start_weir(stage, sockets="sockets: {collection_interval: 500ms}", exporter=f"{exporter}: {settings}",
-                      pipeline=f"metrics: {{receivers: [sockets], exporters: [{exporter}]}}", nginx=nginx)
+    weir, traffic = start_weir(
+        stage, sockets="sockets: {collection_interval: 500ms}", exporter=f"{exporter}: {settings}",
+        pipeline=f"metrics: {{receivers: [sockets], exporters: [{exporter}]}}", nginx=nginx)
     say_where(stage, weir)
     wait_until_none_is_empty(prometheus, load_dashboards()["sockets.json"])
     for rule in alert_rules():
@@ -281,6 +282,7 @@ def check_sockets_dashboard(stage, prometheus, exporter, settings):
             assert brings_data(prometheus, without_threshold(rule["expr"])), rule["expr"]
     programs = {labels["job"] for labels, _ in prometheus.query("weir_tcp_connections_opened_total")}
     assert {"curl", "nginx"} <= programs, programs
+    traffic.stop()
     assert weir.stop() == 0
 
 

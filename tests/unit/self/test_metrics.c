@@ -205,7 +205,7 @@ static void the_process_reports_itself(void **state)
 
 	assert_non_null(p);
 	text = page(m, &out);
-	assert_true(value_of(text, "\nweir_build_info{version=\"0.1.0\",revision=\"abc\"}") == 1);
+	assert_true(value_of(text, "\nweir_build_info{revision=\"abc\",version=\"0.1.0\"}") == 1);
 	assert_true(value_of(text, "\notelcol_process_memory_rss") > 100000);
 	assert_true(value_of(text, "\notelcol_process_cpu_seconds") >= 0);
 	assert_true(value_of(text, "\notelcol_process_uptime") >= 0);

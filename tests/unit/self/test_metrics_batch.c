@@ -197,12 +197,42 @@ static void without_memory_there_is_no_batch(void **state)
 	metrics_free(m);
 }
 
+static void without_memory_there_is_no_page_rather_than_half_of_one(void **state)
+{
+	struct metrics *m = metrics_new();
+	struct buffer whole = BUFFER_INIT;
+	unsigned long n = 0;
+	bool failed = true;
+
+	metrics_register(m, collect, NULL);
+	assert_int_equal(metrics_write_text(m, &whole), 0);
+	while (failed) {
+		struct buffer page = BUFFER_INIT;
+		int r;
+
+		buffer_append_string(&page, "before");
+		failing_memory_arm(++n);
+		r = metrics_write_text(m, &page);
+		failed = failing_memory_disarm();
+		if (r == 0)
+			assert_string_equal(buffer_string(&page) + strlen("before"),
+			                    buffer_string(&whole));
+		else
+			assert_int_equal(page.len, strlen("before"));
+		buffer_fini(&page);
+	}
+	assert_true(n > 10);
+	buffer_fini(&whole);
+	metrics_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_batch_says_what_the_page_says),
 		cmocka_unit_test(sums_are_cumulative_since_weir_began_to_count),
 		cmocka_unit_test(without_memory_there_is_no_batch),
+		cmocka_unit_test(without_memory_there_is_no_page_rather_than_half_of_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
