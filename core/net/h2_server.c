@@ -130,12 +130,19 @@ static void on_peer_reset(struct h2_server *h, const struct h2_server_stream *s)
 		h2_server_strike_down(h, HTTP_LIMIT_FRAMES);
 }
 
-static void on_ping(struct h2_server *h, bool is_answer)
+/* What the ping behind a warning carries: its answer says that the peer has read the warning. */
+static const uint8_t behind_warning[8] = "goodbye";
+
+static void on_ping(struct h2_server *h, const nghttp2_ping *ping)
 {
-	if (is_answer)
+	if (!(ping->hd.flags & NGHTTP2_FLAG_ACK)) {
+		if (!h2_guard_ping(&h->guard, h->n_streams > 0))
+			h2_server_strike_down(h, HTTP_LIMIT_PINGS);
+	} else if (memcmp(ping->opaque_data, behind_warning, sizeof behind_warning) == 0) {
+		h->warning_is_out = false;
+	} else {
 		h->ping_is_out = false;
-	else if (!h2_guard_ping(&h->guard, h->n_streams > 0))
-		h2_server_strike_down(h, HTTP_LIMIT_PINGS);
+	}
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -156,7 +163,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		on_peer_reset(h, s);
 		break;
 	case NGHTTP2_PING:
-		on_ping(h, frame->hd.flags & NGHTTP2_FLAG_ACK);
+		on_ping(h, &frame->ping);
 		break;
 	case NGHTTP2_GOAWAY:
 		h->peer_going_away = true;
@@ -482,13 +489,20 @@ void h2_server_goaway(struct h2_server *h, uint32_t code, bool final)
 	nghttp2_session *session = h->s.session;
 
 	if (!final) {
+		h->warning_is_out = true;
 		h2_server_note(h, nghttp2_submit_shutdown_notice(session));
+		h2_server_note(h, nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, behind_warning));
 		return;
 	}
 	h->going_away = true;
 	h2_server_note(h, nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
 	                                        nghttp2_session_get_last_proc_stream_id(session),
 	                                        code, NULL, 0));
+}
+
+bool h2_server_warning_is_out(const struct h2_server *h)
+{
+	return h->warning_is_out;
 }
 
 unsigned h2_server_streams(const struct h2_server *h)

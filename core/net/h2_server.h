@@ -69,8 +69,10 @@ void h2_server_ping(struct h2_server *h);
 bool h2_server_ping_is_out(const struct h2_server *h); /* and not answered */
 
 /* Tells the peer to open no more streams: at once with final, otherwise first with a warning so that
- * what is on its way is still served (RFC 9113, 6.8). */
+ * what is on its way is still served (RFC 9113, 6.8). The warning is out until the peer answers the
+ * ping behind it: whatever it sent without knowing has come before. */
 void h2_server_goaway(struct h2_server *h, uint32_t code, bool final);
+bool h2_server_warning_is_out(const struct h2_server *h);
 
 unsigned h2_server_streams(const struct h2_server *h); /* open now */
 /* Streams of which a response is waiting for the peer to take it (windows, transport). */

@@ -28,7 +28,7 @@ struct h2_server {
 	uint64_t unfinished, withheld; /* bytes; see h2_server_set_unfinished() */
 	struct http_fields head;       /* that is coming */
 	enum head_fault head_fault;
-	bool settings_sent, ping_is_out;
+	bool settings_sent, ping_is_out, warning_is_out;
 	bool going_away, peer_going_away; /* GOAWAY has been said */
 	bool struck;                      /* by a limit that ends the connection */
 	bool no_memory;                   /* where it could not be said */

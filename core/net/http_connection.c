@@ -52,9 +52,13 @@ void http_connection_enter(struct http_connection *c)
 
 static bool is_done(const struct http_connection *c)
 {
-	return c->draining && list_is_empty(&c->exchanges) && c->pending.len == 0 &&
-	       (c->phase == HTTP_UNKNOWN || c->phase == HTTP_2 ||
-	        (c->phase == HTTP_1 && http_h1_is_idle(c)));
+	if (!c->draining || !list_is_empty(&c->exchanges) || c->pending.len > 0)
+		return false;
+	/* Requests that are on their way must not be left unanswered: not every client that repeats
+	 * one does so correctly. */
+	if (c->phase == HTTP_2)
+		return c->warned || !h2_server_warning_is_out(c->h2);
+	return c->phase == HTTP_UNKNOWN || (c->phase == HTTP_1 && http_h1_is_idle(c));
 }
 
 static void settle(struct http_connection *c)
@@ -113,7 +117,7 @@ void http_connection_drain(struct http_connection *c)
 	c->draining = true;
 	if (c->phase == HTTP_HANDSHAKE)
 		http_connection_close(c);
-	else if (c->phase == HTTP_2 && !list_is_empty(&c->exchanges))
+	else if (c->phase == HTTP_2)
 		http_h2_drain(c);
 }
 

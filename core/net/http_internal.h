@@ -59,6 +59,7 @@ struct http_connection {
 	unsigned busy; /* functions of this module that are at work on it: it is not freed then */
 	bool doomed;   /* freed when nothing is at work on it */
 	bool draining; /* ends when no request is left */
+	bool warned;   /* HTTP/2: it had its time to answer the ping behind the warning */
 	bool ended;    /* the peer has ended its side, or the connection is broken */
 	struct list exchanges;
 	uint64_t unfinished;   /* bytes of requests that wait for their response */
@@ -80,6 +81,7 @@ struct http_connection {
 	uint64_t idle_since; /* no request */
 	uint64_t unsent_since; /* the transport takes nothing */
 	uint64_t source_since; /* a body is made while it is sent */
+	uint64_t warned_since; /* HTTP/2: it may not know yet that it is to go elsewhere */
 	uint64_t lingering_since, age_at, aged_since, pinged;
 	uint64_t held_since,
 		held; /* how long the window was withheld, so that bodies could not come */

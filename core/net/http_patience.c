@@ -7,6 +7,8 @@
 
 /* How long the peer may take to read our last words and to end its side. */
 #define LINGER_NS (2 * NS_PER_S)
+/* How long it may take to answer the ping behind the warning that this connection ends. */
+#define WARNING_NS (1 * NS_PER_S)
 /* With something unsent nobody tells when it has gone after our side has ended. */
 #define LOOK_AGAIN_NS (1 * NS_PER_S)
 /* A timer that rings so late was not alone: the process stood still, or had too much to do, and what
@@ -123,6 +125,8 @@ void http_patience_note(struct http_connection *c)
 	note(&c->idle_since,
 	     (h1_idle && c->had_request) || (c->phase == HTTP_2 && list_is_empty(&c->exchanges)), c,
 	     limits->idle);
+	note(&c->warned_since, c->phase == HTTP_2 && h2_server_warning_is_out(c->h2), c,
+	     WARNING_NS);
 	if (c->phase == HTTP_LINGERING && unsent)
 		http_patience_arm(c, loop_now_ns(c->server->loop) + LOOK_AGAIN_NS);
 }
@@ -194,6 +198,8 @@ static bool look_at_age(struct http_connection *c, uint64_t now, uint64_t *next)
 		c->aged_since = now;
 		http_connection_drain(c);
 	}
+	if (is_due(c->warned_since, WARNING_NS, now, next))
+		c->warned = true;
 	if (is_due(c->aged_since, limits->age_grace, now, next)) {
 		http_connection_close(c);
 		return false;

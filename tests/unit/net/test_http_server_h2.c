@@ -171,6 +171,14 @@ static void withholds_the_window_for_what_is_not_answered(void **state)
 	fixture_close(&f);
 }
 
+/* The client has read the warning that is followed by a ping. */
+static void heard(struct client *c)
+{
+	struct frame ping = client_await(c, PING, 0, 1);
+
+	client_frame(c, PING, ACK, 0, ping.payload.data, ping.payload.len);
+}
+
 static void drains_with_a_warning_first(void **state)
 {
 	struct fixture f;
@@ -191,8 +199,16 @@ static void drains_with_a_warning_first(void **state)
 	client_request(&c, 3, "/b", true); /* was on its way */
 	client_await_answer(&c, 3, "GET /b 0\n");
 	goaway = client_await(&idle, GOAWAY, 0, 1);
+	assert_int_equal(frame_number(goaway, 0), 0x7fffffff);
+	client_request(&idle, 3, "/b", true); /* the same without a request under way */
+	client_await_answer(&idle, 3, "GET /b 0\n");
+	assert_false(idle.ended);
+	heard(&idle);
+	goaway = client_await(&idle, GOAWAY, 0, 2);
+	assert_int_equal(frame_number(goaway, 0), 3);
 	net_test_wait(f.net, &idle.ended);
 	assert_false(f.drained || c.ended);
+	heard(&c);
 	answer(&f, f.kept[0]);
 	client_await_answer(&c, 1, "GET /later 0\n");
 	goaway = client_await(&c, GOAWAY, 0, 2);
@@ -200,6 +216,23 @@ static void drains_with_a_warning_first(void **state)
 	net_test_wait(f.net, &c.ended);
 	client_close(&c);
 	client_close(&idle);
+	net_test_wait(f.net, &f.drained);
+	fixture_close(&f);
+}
+
+static void does_not_wait_for_who_hears_nothing(void **state)
+{
+	struct fixture f;
+	struct client deaf;
+
+	fixture_open(&f, state);
+	client_begin(&f, &deaf);
+	client_request(&deaf, 1, "/a", true);
+	client_await_answer(&deaf, 1, "GET /a 0\n");
+	http_server_drain(f.server, on_flag, &f.drained);
+	client_await(&deaf, GOAWAY, 0, 2);
+	net_test_wait(f.net, &deaf.ended);
+	client_close(&deaf);
 	net_test_wait(f.net, &f.drained);
 	fixture_close(&f);
 }
@@ -265,6 +298,7 @@ int main(void)
 		NET_TEST(sends_no_body_to_head),
 		NET_TEST(withholds_the_window_for_what_is_not_answered),
 		NET_TEST(drains_with_a_warning_first),
+		NET_TEST(does_not_wait_for_who_hears_nothing),
 		NET_TEST(closes_with_requests_under_way),
 		NET_TEST(can_be_closed_by_its_handler),
 		NET_TEST(sends_large_responses_as_the_windows_open),
