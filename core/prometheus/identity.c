@@ -143,6 +143,15 @@ struct stream_id identity_point(struct buffer *scratch, struct identity metric,
 	return cut(identity_of(scratch));
 }
 
+struct stream_id identity_wire(struct identity metric, struct slice attributes)
+{
+	XXH128_hash_t parts[2] = {{metric.low, metric.high}, {0, 0}}, hash;
+
+	parts[1] = XXH3_128bits_withSeed(attributes.data, attributes.len, seed());
+	hash = XXH3_128bits_withSeed(parts, sizeof parts, seed());
+	return (struct stream_id){hash.low64, (uint32_t)hash.high64};
+}
+
 struct stream_id identity_target(struct identity resource)
 {
 	XXH128_hash_t hash = XXH3_128bits_withSeed(&resource, sizeof resource, ~seed());

@@ -19,6 +19,8 @@ struct identity identity_metric(struct buffer *scratch, struct identity scope,
                                 const Otlp__Metric *m);
 struct stream_id identity_point(struct buffer *scratch, struct identity metric,
                                 Otlp__KeyValue *const *attributes, size_t n);
+/* The same out of the attributes' bytes: another id than that of the decoded ones. */
+struct stream_id identity_wire(struct identity metric, struct slice attributes);
 /* Of what a resource itself is told as. */
 struct stream_id identity_target(struct identity resource);
 

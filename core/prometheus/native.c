@@ -220,17 +220,30 @@ static struct row custom_row(const Otlp__HistogramDataPoint *p)
 	return row_trim((struct row){p->bucket_counts, p->n_bucket_counts, -1, 0});
 }
 
+/* The samples outlive the batch. NULL: no memory, or none to copy. */
+static const double *bounds_copy(struct arena *a, const double *bounds, size_t n)
+{
+	double *copy = n ? arena_alloc_array(a, n, sizeof *copy) : NULL;
+
+	if (copy)
+		memcpy(copy, bounds, n * sizeof *copy);
+	return copy;
+}
+
 const struct native_histogram *native_build_custom(struct arena *a,
                                                    const Otlp__HistogramDataPoint *p)
 {
+	size_t n_bounds = native_bounds(p);
 	struct native_histogram plain = {
 		.count = p->count,
 		.sum = p->optional_sum_case ? p->sum : 0,
 		.schema = NATIVE_SCALE_CUSTOM,
-		.custom_values = p->explicit_bounds,
-		.n_custom_values = native_bounds(p),
+		.custom_values = bounds_copy(a, p->explicit_bounds, n_bounds),
+		.n_custom_values = n_bounds,
 	};
 
+	if (n_bounds && !plain.custom_values)
+		return NULL;
 	return build(a, &plain, custom_row(p), (struct row){0});
 }
 
@@ -246,10 +259,12 @@ const struct native_histogram *native_build_total(struct arena *a, const struct 
 		.reset = !total->told,
 		.zero_threshold = custom ? 0 : total->zero_threshold,
 		.schema = custom ? NATIVE_SCALE_CUSTOM : total->scale,
-		.custom_values = bounds,
+		.custom_values = bounds_copy(a, bounds, n_bounds),
 		.n_custom_values = n_bounds,
 	};
 
+	if (n_bounds && !plain.custom_values)
+		return NULL;
 	total->told = true;
 	return build(a, &plain, side_row(&total->positive), side_row(&total->negative));
 }

@@ -213,21 +213,22 @@ static void finish(struct translator *t, struct translation *ret)
 	*ret = (struct translation){t->samples, t->n_samples};
 }
 
-int translator_batch(struct translator *t, struct batch *b, uint64_t now_ns,
+int translator_batch(struct translator *t, const struct batch *b, uint64_t now_ns,
                      struct translation *ret, struct error *error)
 {
 	size_t retired;
-	int r = batch_read(b, error);
+	int r = 0;
 
 	begin(t, now_ns);
+	for (const struct group *g = b->first; g && r == 0; g = g->next)
+		if (g->depth != DEPTH_FULL)
+			r = collect_wire_group(t, g, error);
+		else if (collect_group(t, g->metrics) < 0)
+			r = error_no_memory(error);
 	if (r < 0)
 		return r;
-	for (const struct group *g = b->first; g && r == 0; g = g->next)
-		r = collect_group(t, g->metrics);
 	retired = retired_series(t);
-	if (r == 0 && (!reserve(t, t->samples_needed + retired) || !reserve_ended(t, retired)))
-		r = -ENOMEM;
-	if (r < 0)
+	if (!reserve(t, t->samples_needed + retired) || !reserve_ended(t, retired))
 		return error_no_memory(error);
 	tell_points(t);
 	finish(t, ret);

@@ -1,8 +1,7 @@
 /* translate_internal: the two halves of a translation. For core/prometheus only.
  *
- * translate_collect.c walks the batch, finds or makes the series of every point, builds what is
- * independent of other points, and allocates all that is needed: it may fail, and then nothing has
- * happened. translate_tell.c then adds deltas up and writes the samples; it drops single samples
+ * Collecting walks the batch, finds or makes the series of every point, builds what is independent of
+ * other points, and allocates all that is needed: it may fail, and then nothing has happened. translate_tell.c then adds deltas up and writes the samples; it drops single samples
  * when memory is short, but does not fail. */
 #ifndef WEIR_PROMETHEUS_TRANSLATE_INTERNAL_H
 #define WEIR_PROMETHEUS_TRANSLATE_INTERNAL_H
@@ -71,10 +70,74 @@ struct translator {
 	uint32_t now; /* seconds */
 };
 
-/* ---- translate_collect.c */
+/* Where the walk stands. Names and family are made when the first series of a metric is. */
+struct place {
+	struct translator *t;
+	const Otlp__ResourceMetrics *group;
+	const Otlp__ScopeMetrics *scope;
+	const Otlp__Metric *metric;
+	struct identity resource_id, scope_id, metric_id;
+	enum metric_type type;
+	struct series_family *family; /* NULL: none yet */
+	bool delta, starts;           /* starts: has a time since when it counts */
+	uint64_t newest_ns;           /* of the group's points */
+};
 
-/* -ENOMEM. */
+static inline struct slice slice_of_bytes(ProtobufCBinaryData b)
+{
+	return slice_of(b.data, b.len);
+}
+
+/* ---- translate_target.c: which series */
+
+/* What a classic histogram or a summary is made of. */
+struct layout {
+	Otlp__KeyValue *const *attributes;
+	size_t n_attributes;
+	const char *label; /* "le", "quantile" */
+	enum series_role role;
+	const char *suffix;   /* of the series with that label */
+	const double *values; /* of that label; infinity is added to those of le */
+	Otlp__SummaryDataPoint__ValueAtQuantile *const *quantiles; /* in place of values */
+	size_t n_values;                                           /* series with that label */
+	uint64_t hash;
+};
+
+/* The target of a point that gives one series. 0 and *ret 0: it was dropped. Otherwise -ENOMEM. */
+int target_single(struct place *at, struct stream_id id, Otlp__KeyValue *const *attributes,
+                  size_t n, enum series_role role, stream_target *ret);
+int target_native(struct place *at, Otlp__KeyValue *const *attributes, size_t n,
+                  stream_target *ret);
+/* The same for several. known_only: the point says nothing of its layout (NoRecordedValue). */
+int target_multiple(struct place *at, const struct layout *layout, bool known_only,
+                    uint64_t time_ns, stream_target *ret);
+/* What becomes of a point for which there is no series. -ENOMEM stays that; what else there is to
+ * say is counted, and 0 returned. */
+int target_dropped(struct translator *t, int r);
+
+/* NULL: no memory. */
+struct point *point_add(struct place *at, stream_target target, uint64_t time_ns,
+                        uint64_t start_ns);
+
+/* The group's target_info, after its points. */
+int collect_target_info(struct place *at);
+
+/* ---- translate_collect.c: decoded messages. All: 0 or -ENOMEM. */
+
 int collect_group(struct translator *t, const Otlp__ResourceMetrics *group);
+/* at->scope_id is known. */
+int collect_metric(struct place *at, const Otlp__Metric *m);
+int collect_number(struct place *at, const Otlp__NumberDataPoint *n, struct stream_id id);
+/* Type and temporality of the metric's points into at. False: there is no telling, the n points are
+ * dropped. */
+bool collect_begin(struct place *at, const Otlp__Metric *m, size_t n);
+/* So many points are hashed before the first is looked up: with a million series each look-up is a
+ * miss in every cache, and these overlap. */
+enum { LOOKED_UP_TOGETHER = 16 };
+
+/* ---- translate_wire.c: messages as they came. -ENOMEM, -EBADMSG. */
+
+int collect_wire_group(struct translator *t, const struct group *g, struct error *error);
 
 /* ---- exemplars.c */
 

@@ -28,8 +28,24 @@ static void check_valid(struct translator *t, const struct translation *tr,
 	}
 }
 
-static void translate(struct translator *t, struct slice bytes, bool open,
-                      enum name_strategy strategy)
+static bool adds_deltas(const struct batch *b)
+{
+	for (const struct group *g = b->first; g; g = g->next)
+		for (size_t i = 0; i < g->metrics->n_scope_metrics; i++) {
+			const Otlp__ScopeMetrics *scope = g->metrics->scope_metrics[i];
+
+			for (size_t j = 0; j < scope->n_metrics; j++)
+				if (scope->metrics[j]->data_case == OTLP__METRIC__DATA_SUM &&
+				    scope->metrics[j]->sum->aggregation_temporality ==
+				            OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA)
+					return true;
+		}
+	return false;
+}
+
+/* Translates the request, opened so deep; what comes of it goes to out. */
+static void translate(struct translator *t, struct slice bytes, enum depth depth,
+                      enum name_strategy strategy, struct buffer *out, bool *ret_deltas)
 {
 	struct rcbuf *pin = rcbuf_new(bytes.len, NULL);
 	struct error error = ERROR_INIT;
@@ -41,20 +57,49 @@ static void translate(struct translator *t, struct slice bytes, bool open,
 		memcpy(pin->data, bytes.data, bytes.len);
 	if (batch_from_request(SIGNAL_METRICS, pin, slice_of(pin->data, pin->size), NULL, &b,
 	                       &error) == 0) {
-		CHECK(!open || batch_open(&b, DEPTH_FULL, &error) == 0);
+		CHECK(batch_open(&b, depth, &error) == 0);
 		CHECK(translator_batch(t, b, 1000000000, &tr, &error) == 0);
+		if (depth == DEPTH_FULL)
+			*ret_deltas = adds_deltas(b);
+		batch_unref(b); /* the samples outlive it */
 		check_valid(t, &tr, strategy);
+		translation_print(t, &tr, out);
 	}
-	batch_unref(b);
 	rcbuf_unref(pin);
+}
+
+/* Opened or not, the samples are the same. Deltas apart: of one source with attributes that are equal
+ * but not byte by byte, closed batches see two. */
+static void check_depths(const struct translator_options *options, struct slice bytes)
+{
+	struct buffer out[DEPTH_FULL + 1] = {BUFFER_INIT};
+	bool deltas = false;
+
+	for (int depth = DEPTH_WIRE; depth <= DEPTH_FULL; depth++) {
+		struct translator *t = translator_new(options);
+
+		CHECK(t);
+		translate(t, bytes, (enum depth)depth, options->strategy, &out[depth], &deltas);
+		translator_free(t);
+	}
+	for (int depth = DEPTH_WIRE; depth < DEPTH_FULL && !deltas; depth++)
+		if (!slice_equal(buffer_slice(&out[depth]), buffer_slice(&out[DEPTH_FULL]))) {
+			fprintf(stderr, "at depth %d:\n%s\nopened:\n%s\n", depth,
+			        buffer_string(&out[depth]), buffer_string(&out[DEPTH_FULL]));
+			abort();
+		}
+	for (int depth = DEPTH_WIRE; depth <= DEPTH_FULL; depth++)
+		buffer_fini(&out[depth]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const all[] = {"*", NULL};
 	struct translator_options options = {0};
+	struct buffer out = BUFFER_INIT;
 	struct translation tr;
 	struct translator *t;
+	bool deltas;
 
 	if (size == 0)
 		return 0;
@@ -67,8 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	options.namespace = data[0] & 64 ? "9.x" : NULL;
 	t = translator_new(&options);
 	CHECK(t);
-	translate(t, slice_of(data + 1, size - 1), false, options.strategy);
-	translate(t, slice_of(data + 1, size - 1), true, options.strategy);
+	translate(t, slice_of(data + 1, size - 1), DEPTH_WIRE, options.strategy, &out, &deltas);
+	translate(t, slice_of(data + 1, size - 1), DEPTH_FULL, options.strategy, &out, &deltas);
 	CHECK(translator_expire(t, 3000000000, 1, SIZE_MAX, &tr) == 0);
 	check_valid(t, &tr, options.strategy);
 	CHECK(translator_expire(t, 3000000000, 1, SIZE_MAX, &tr) == 0);
@@ -76,5 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(translator_table(t)->count == 0 && translator_table(t)->symbols.count == 0);
 	CHECK(translator_table(t)->families.count == 0 && translator_table(t)->shapes.count == 0);
 	translator_free(t);
+	buffer_fini(&out);
+	if (!options.max_series)
+		check_depths(&options, slice_of(data + 1, size - 1));
 	return 0;
 }
