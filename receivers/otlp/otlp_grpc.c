@@ -77,6 +77,18 @@ static struct rcbuf *on_message(void *arg, struct grpc_server_call *c, uint32_t 
 	return intake_request_expect(r, true, length) ? TAKE(r->body) : NULL;
 }
 
+/* gRPC's C core, which Python's and other clients stand on, forgets the compressed flag when it sends
+ * a call again (grpc/grpc#37742). The head still tells the coding, and 1f 8b begins no protobuf. */
+static bool has_lost_its_flag(const struct http_request *head, const struct rcbuf *message)
+{
+	if (message->size < 2 || message->data[0] != 0x1f || message->data[1] != 0x8b)
+		return false;
+	for (size_t i = 0; i < head->n_headers; i++)
+		if (slice_equal(head->headers[i].name, SLICE_LITERAL("grpc-encoding")))
+			return slice_equal(head->headers[i].value, SLICE_LITERAL("gzip"));
+	return false;
+}
+
 static void on_complete(void *arg, struct grpc_server_call *c, struct rcbuf *message,
                         enum coding coding)
 {
@@ -85,6 +97,8 @@ static void on_complete(void *arg, struct grpc_server_call *c, struct rcbuf *mes
 	r->body = message;
 	r->received = message->size; /* intake_request_expect() made it of the message's length */
 	r->coding = coding;
+	if (coding == CODING_IDENTITY && has_lost_its_flag(grpc_server_call_request(c), message))
+		r->coding = CODING_GZIP;
 	intake_request_submit(r);
 }
 

@@ -4,6 +4,7 @@ program with curl and grpcio before it and a grpcio server behind it."""
 import gzip
 import json
 import socket
+import struct
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ import zlib
 import weirtest
 
 try:
+    import attacks
     import grpc
     import judge
     import otlp_gateway
@@ -125,6 +127,18 @@ def test_uncompressed_and_gzip_must_be_accepted(stage):
         body = request.SerializeToString()
         assert_ok(gateway.post("trace", gzip.compress(body) if coding else body, coding=coding))
     gateway.end(200)
+
+
+def test_gzip_whose_flag_was_lost_on_the_way_is_read(stage):
+    """What clients on gRPC's C core send when they repeat a call (grpc/grpc#37742)."""
+    gateway = Gateway(stage)
+    peer = attacks.Peer(int(gateway.grpc.rsplit(":", 1)[1]))
+    message = gzip.compress(spans(50).SerializeToString())
+    peer.send(peer.headers(more=[("grpc-encoding", "gzip")]) + attacks.frame.DataFrame(
+        peer.stream, struct.pack(">BI", 0, len(message)) + message, flags=["END_STREAM"]).serialize())
+    weirtest.wait_for(lambda: gateway.judge.items() == 50, what="the spans arrive")
+    gateway.end(50)
+    peer.close()
 
 
 def test_further_codings_are_accepted(stage):
