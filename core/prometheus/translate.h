@@ -2,8 +2,8 @@
  *
  * A translator owns a table of series and turns batches into arrays of samples, by the rules of
  * opentelemetry-specification, compatibility/prometheus_and_openmetrics.md. A point that came before
- * is recognised by a 128-bit hash of its resource, scope, metric and attributes as they come (XXH3
- * with a secret seed: nobody can make two that are equal), so that a known series costs no string.
+ * is recognised by a hash of its resource, scope, metric and attributes as they come (96 bits of an
+ * XXH3 whose seed nobody knows), so that a known series costs no string.
  *
  * Whatever comes, what is told is valid: names and labels are well-formed, sorted, unique and not
  * empty; of one series the timestamps rise strictly within a translation and over all of them

@@ -3,6 +3,7 @@
 #include "core/wire/cursor.h"
 #include "core/wire/otlp.h"
 
+#include <endian.h>
 #include <errno.h>
 
 /* Most points are of series that are known: of them only times and value are wanted, and the
@@ -18,98 +19,127 @@ static int malformed(struct error *error)
 
 struct wire_point {
 	struct slice bytes;
-	Otlp__NumberDataPoint plain; /* without attributes and exemplars */
+	Otlp__NumberDataPoint plain;          /* without attributes and exemplars */
+	const Otlp__NumberDataPoint *decoded; /* or NULL */
 	struct stream_id id;
 	bool exemplars;
 	bool scattered; /* attributes do not stand together */
 };
 
-static uint64_t fixed64(struct slice body)
+static uint64_t fixed64(const uint8_t *at)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | body.data[i];
-	return value;
+	memcpy(&value, at, sizeof value);
+	return le64toh(value);
+}
+
+/* A fixed64 or varint field of the point, whose value stands at at. */
+static bool point_scalar(Otlp__NumberDataPoint *p, uint32_t tag, const uint8_t *at,
+                         const uint8_t *end)
+{
+	uint64_t bits;
+
+	switch (tag) {
+	case 2 << 3 | WIRE_FIXED64:
+		p->start_time_unix_nano = fixed64(at);
+		break;
+	case 3 << 3 | WIRE_FIXED64:
+		p->time_unix_nano = fixed64(at);
+		break;
+	case 4 << 3 | WIRE_FIXED64:
+		bits = fixed64(at);
+		memcpy(&p->as_double, &bits, sizeof bits);
+		p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
+		break;
+	case 6 << 3 | WIRE_FIXED64:
+		p->as_int = (int64_t)fixed64(at);
+		p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
+		break;
+	case 8 << 3 | WIRE_VARINT:
+		if (!cursor_varint(at, end, &bits))
+			return false;
+		p->flags = (uint32_t)bits;
+		break;
+	default:
+		break;
+	}
+	return true;
 }
 
 static bool point_read(struct slice bytes, struct wire_point *ret, struct slice *ret_attributes)
 {
-	struct cursor c = cursor_of(bytes);
-	struct cursor_field f;
-	Otlp__NumberDataPoint *p = &ret->plain;
-	struct slice attributes = {0};
-	uint64_t bits;
+	const uint8_t *at = bytes.data, *end = at + bytes.len, *start, *value, *first = NULL,
+		      *last = NULL;
+	uint32_t tag;
 
 	*ret = (struct wire_point){.bytes = bytes, .plain = OTLP__NUMBER_DATA_POINT__INIT};
-	while (cursor_next(&c, &f)) {
-		switch (f.number << 3 | f.type) {
-		case 7 << 3 | WIRE_LENGTH:
-			if (attributes.len && attributes.data + attributes.len != f.raw.data)
-				ret->scattered = true;
-			if (!attributes.len)
-				attributes.data = f.raw.data;
-			attributes.len += f.raw.len;
-			break;
-		case 2 << 3 | WIRE_FIXED64:
-			p->start_time_unix_nano = fixed64(f.body);
-			break;
-		case 3 << 3 | WIRE_FIXED64:
-			p->time_unix_nano = fixed64(f.body);
-			break;
-		case 4 << 3 | WIRE_FIXED64:
-			bits = fixed64(f.body);
-			memcpy(&p->as_double, &bits, sizeof bits);
-			p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
-			break;
-		case 6 << 3 | WIRE_FIXED64:
-			p->as_int = (int64_t)fixed64(f.body);
-			p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
-			break;
-		case 5 << 3 | WIRE_LENGTH:
+	while (at < end) {
+		start = at;
+		value = cursor_tag(at, end, &tag);
+		at = value ? cursor_skip(value, end, tag) : NULL;
+		if (!at)
+			return false;
+		if (tag == (7 << 3 | WIRE_LENGTH)) {
+			ret->scattered |= last && last != start;
+			first = first ? first : start;
+			last = at;
+		} else if (tag == (5 << 3 | WIRE_LENGTH)) {
 			ret->exemplars = true;
-			break;
-		case 8 << 3 | WIRE_VARINT:
-			if (!cursor_varint(f.body.data, f.body.data + f.body.len, &bits))
-				return false;
-			p->flags = (uint32_t)bits;
-			break;
-		default:
-			break;
+		} else if (!point_scalar(&ret->plain, tag, value, end)) {
+			return false;
 		}
 	}
-	*ret_attributes = attributes;
-	return !c.error;
+	*ret_attributes = slice_of(first, first ? (size_t)(last - first) : 0);
+	return true;
 }
 
-static int point_decode(struct place *at, struct slice bytes, Otlp__NumberDataPoint **ret,
-                        struct error *error)
+static int point_decode(struct place *at, struct wire_point *p, struct error *error)
 {
 	ProtobufCMessage *m = NULL;
-	int r = otlp_decode(&otlp__number_data_point__descriptor, bytes, &at->t->arena, &m, error);
+	int r;
 
-	if (r == 0)
-		*ret = (Otlp__NumberDataPoint *)m;
+	if (p->decoded)
+		return 0;
+	r = otlp_decode(&otlp__number_data_point__descriptor, p->bytes, &at->t->arena, &m, error);
+	p->decoded = (const Otlp__NumberDataPoint *)m;
 	return r;
 }
 
-static int points_look_up(struct place *at, const struct wire_point *points, size_t n,
+static int point_identify(struct place *at, struct wire_point *p, struct slice attributes,
+                          struct error *error)
+{
+	struct translator *t = at->t;
+	int r = 0;
+
+	if (!p->scattered) {
+		p->id = identity_wire(at->metric_id, attributes);
+	} else {
+		r = point_decode(at, p, error);
+		if (r < 0)
+			return r;
+		p->id = identity_point(&t->scratch, at->metric_id, p->decoded->attributes,
+		                       p->decoded->n_attributes);
+		if (t->scratch.failed)
+			return error_no_memory(error);
+	}
+	streams_prefetch(&t->streams, p->id);
+	return r;
+}
+
+static int points_look_up(struct place *at, struct wire_point *points, size_t n,
                           struct error *error)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct wire_point *p = &points[i];
-		const Otlp__NumberDataPoint *plain = &p->plain;
-		Otlp__NumberDataPoint *decoded = NULL;
+		struct wire_point *p = &points[i];
 
 		/* exemplars are wanted of counters only */
-		if ((p->exemplars && at->type == METRIC_COUNTER) || p->scattered ||
-		    !streams_find(&at->t->streams, p->id)) {
-			r = point_decode(at, p->bytes, &decoded, error);
-			plain = decoded;
-		}
-		if (r == 0 && collect_number(at, plain, p->id) < 0)
+		if ((p->exemplars && at->type == METRIC_COUNTER) ||
+		    !streams_find(&at->t->streams, p->id))
+			r = point_decode(at, p, error);
+		if (r == 0 && collect_number(at, p->decoded ? p->decoded : &p->plain, p->id) < 0)
 			r = error_no_memory(error);
 	}
 	return r;
@@ -118,7 +148,6 @@ static int points_look_up(struct place *at, const struct wire_point *points, siz
 /* The points of a gauge or a sum. */
 static int points_walk(struct place *at, struct slice data, struct error *error)
 {
-	struct translator *t = at->t;
 	struct wire_point points[LOOKED_UP_TOGETHER];
 	struct cursor c = cursor_of(data);
 	struct cursor_field f;
@@ -133,9 +162,8 @@ static int points_walk(struct place *at, struct slice data, struct error *error)
 			continue;
 		if (f.type != WIRE_LENGTH || !point_read(f.body, p, &attributes))
 			return malformed(error);
-		p->id = identity_wire(at->metric_id, p->scattered ? p->bytes : attributes);
-		streams_prefetch(&t->streams, p->id);
-		if (++n == LOOKED_UP_TOGETHER) {
+		r = point_identify(at, p, attributes, error);
+		if (r == 0 && ++n == LOOKED_UP_TOGETHER) {
 			r = points_look_up(at, points, n, error);
 			n = 0;
 		}

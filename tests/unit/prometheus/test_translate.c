@@ -333,6 +333,46 @@ static void resource_and_scope_become_labels(void **state)
 		"shop\",secret=\"x\"} 1 @1000\n");
 }
 
+/* A metric whose one point has its time between its attributes, as no SDK writes it. */
+static void attributes_may_stand_anywhere(void **state)
+{
+	static const uint8_t request[] = {0x0a, 0x28, 0x12, 0x26, 0x12, 0x24, 0x0a, 0x01, 'g', 0x2a,
+	                                  0x1f, 0x0a, 0x1d,
+	                                  /* a = "1" */
+	                                  0x3a, 0x08, 0x0a, 0x01, 'a', 0x12, 0x03, 0x0a, 0x01, '1',
+	                                  /* time_unix_nano */
+	                                  0x19, 0, 0, 0, 0, 0, 0, 0, 0,
+	                                  /* b = "2" */
+	                                  0x3a, 0x08, 0x0a, 0x01, 'b', 0x12, 0x03, 0x0a, 0x01, '2'};
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	for (uint8_t ms = 1; ms < 20; ms++) {
+		struct rcbuf *pin = rcbuf_new(sizeof request, NULL);
+		struct buffer out = BUFFER_INIT;
+		struct error error = ERROR_INIT;
+		struct translation tr;
+		struct batch *b;
+		uint64_t time_ns = ms * UINT64_C(1000000);
+
+		assert_non_null(pin);
+		memcpy(pin->data, request, sizeof request);
+		memcpy(pin->data + 24, &time_ns, sizeof time_ns);
+		if (batch_from_request(SIGNAL_METRICS, pin, slice_of(pin->data, pin->size), NULL,
+		                       &b, &error) < 0)
+			fail_msg("%s", error.message);
+		assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+		translation_print(t, &tr, &out);
+		assert_int_equal(tr.n_samples, 1);
+		assert_memory_equal(out.data, "g{a=\"1\",b=\"2\"} 0 @", 18);
+		buffer_fini(&out);
+		batch_unref(b);
+		rcbuf_unref(pin);
+	}
+	assert_int_equal(translator_figures(t)->hits, 18);
+	translator_free(t);
+}
+
 static void target_info_needs_an_identity_and_something_to_say(void **state)
 {
 	static const struct translator_options options = {0};
@@ -802,6 +842,7 @@ int main(void)
 		cmocka_unit_test(explicit_histograms_are_custom_buckets_by_option),
 		cmocka_unit_test(colliding_attributes_are_joined),
 		cmocka_unit_test(resource_and_scope_become_labels),
+		cmocka_unit_test(attributes_may_stand_anywhere),
 		cmocka_unit_test(target_info_needs_an_identity_and_something_to_say),
 		cmocka_unit_test(points_of_a_series_are_put_in_order_and_the_last_of_a_time_counts),
 		cmocka_unit_test(late_samples_are_told_as_they_come_to_those_who_ask),
