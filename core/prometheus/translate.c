@@ -39,7 +39,7 @@ struct translator *translator_new(const struct translator_options *options)
 	 * number of them */
 	t->max_streams =
 		t->options.max_series < SIZE_MAX / 4 ? t->options.max_series * 2 : SIZE_MAX;
-	arena_init(&t->arena, NULL);
+	arena_init(&t->arena, options->budget);
 	if (streams_init(&t->streams) &&
 	    series_table_init(&t->table, t->options.max_series, t->options.max_symbol_bytes)) {
 		t->table.on_family_end = options->on_family_end;

@@ -12,6 +12,7 @@
 #ifndef WEIR_PROMETHEUS_TRANSLATE_H
 #define WEIR_PROMETHEUS_TRANSLATE_H
 
+#include "core/base/budget.h"
 #include "core/base/error.h"
 #include "core/data/batch.h"
 #include "core/prometheus/series.h"
@@ -51,6 +52,8 @@ struct translator_options {
 	uint64_t expiry_ns;      /* a series not seen for so long ends; 0: never */
 	size_t max_series;       /* 0: 10,000,000 */
 	size_t max_symbol_bytes; /* 0: 4 GiB */
+	struct budget
+		*budget; /* pays for what is decoded and built until the next call; NULL: nobody */
 	/* The series leaves the table; its user member is still there. NULL: nobody asks. Not called
 	 * by translator_free(). */
 	void (*on_series_end)(void *arg, struct series *s);
