@@ -373,8 +373,9 @@ static bool adds_up(const struct series *s)
 
 static enum exposition_result replace(struct exposition_point *p, const struct sample *s)
 {
-	if (p->present && s->ms < p->ms)
-		return EXPOSITION_LATE;
+	if (p->present && s->ms < p->ms) /* target_info is told with every point, and is always 1 */
+		return p->series->shape->family->type == METRIC_INFO ? EXPOSITION_TOLD
+		                                                     : EXPOSITION_LATE;
 	p->value = s->value;
 	p->ms = s->ms;
 	p->start_ms = s->start_ms;
