@@ -394,6 +394,8 @@ enum exposition_result exposition_tell(struct exposition *e, const struct sample
 			point_clear(e, p);
 		return EXPOSITION_TOLD;
 	}
+	if (s->series->ended) /* later in the same translation */
+		return EXPOSITION_TOLD;
 	if (!p)
 		p = point_new(e, s->series);
 	if (!p)
