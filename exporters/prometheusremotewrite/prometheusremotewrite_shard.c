@@ -198,17 +198,14 @@ static bool divide(struct shard *s, unsigned status)
 	struct remote_write_exporter *e = s->exporter;
 	bool may_help = status == 400 || status == 413 || status == 422;
 
-	if (!e->config->split_refused || !may_help || e->stopping ||
-	    clock_monotonic_ns() < e->no_splits_before_ns)
-		return false;
-	if (s->covered < 2) {
-		if (s->suspects && !s->saved && ++s->lost_alone >= LOST_ALONE_LIMIT) {
-			e->no_splits_before_ns = clock_monotonic_ns() + NO_SPLITS_S * NS_PER_S;
-			s->part = s->suspects;
-		}
+	if (s->covered < 2 && s->suspects && !s->saved && ++s->lost_alone >= LOST_ALONE_LIMIT)
+		e->no_splits_before_ns = clock_monotonic_ns() + NO_SPLITS_S * NS_PER_S;
+	if (!e->config->split_refused || !may_help || e->stopping || s->splits >= SPLITS_LIMIT ||
+	    clock_monotonic_ns() < e->no_splits_before_ns) {
+		s->part = s->suspects; /* what is left of it goes as one */
 		return false;
 	}
-	if (s->splits >= SPLITS_LIMIT)
+	if (s->covered < 2)
 		return false;
 	if (s->suspects == 0)
 		s->suspects = s->covered;
