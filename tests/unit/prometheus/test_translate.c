@@ -803,6 +803,54 @@ static void series_that_are_not_seen_end_with_a_stale_marker(void **state)
 	translator_free(t);
 }
 
+static void ends_are_found_a_few_places_at_a_time(void **state)
+{
+	enum { SERIES = 3000 };
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+	size_t told = 0;
+
+	(void)state;
+	options.expiry_ns = 10 * SECOND;
+	t = begin(&options);
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < SERIES; i += 1 + pass) { /* the second time every other */
+			struct error error = ERROR_INIT;
+			char json[512];
+			struct batch *b;
+
+			snprintf(json, sizeof json,
+			         "{'resourceMetrics':[{'scopeMetrics':[{'metrics':[" GAUGE(
+					 "g",
+					 "{'timeUnixNano':'%d000000','asInt':'1','attributes':["
+					 "{'key':'n','value':{'intValue':'%d'}}]}") "]}]}]}",
+			         1000 + pass, i);
+			b = come(json);
+			assert_int_equal(translator_batch(t, b, (uint64_t)pass * 5 * SECOND, &tr,
+			                                  &error),
+			                 0);
+			assert_int_equal(tr.n_samples, 1);
+			batch_unref(b);
+		}
+	assert_int_equal(translator_table(t)->count, SERIES);
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(translator_expire(t, 12 * SECOND, 5000, 7, &tr), 0);
+		assert_true(tr.n_samples <= 7);
+		told += tr.n_samples;
+	}
+	assert_int_equal(told, SERIES / 2);
+	assert_int_equal(translator_table(t)->count, SERIES / 2);
+	assert_int_equal(translator_figures(t)->ended, SERIES / 2);
+	do {
+		assert_int_equal(translator_end(t, 6000, 100, &tr), 0);
+		told += tr.n_samples;
+	} while (tr.n_samples);
+	assert_int_equal(told, SERIES);
+	assert_int_equal(translator_table(t)->count, 0);
+	translator_free(t);
+}
+
 static void a_series_outlives_its_end_as_long_as_it_is_held(void **state)
 {
 	struct translator *t = begin(&plain);
@@ -858,6 +906,7 @@ int main(void)
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
 		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
 		cmocka_unit_test(series_that_are_not_seen_end_with_a_stale_marker),
+		cmocka_unit_test(ends_are_found_a_few_places_at_a_time),
 		cmocka_unit_test(a_series_outlives_its_end_as_long_as_it_is_held),
 	};
 	int failed = cmocka_run_group_tests_name("opened", tests, NULL, NULL);
