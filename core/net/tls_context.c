@@ -160,7 +160,8 @@ static int load_key(SSL_CTX *ctx, const struct material *m, struct error *error)
 			m, -EINVAL,
 			"holds no private key in PEM form (one with a password cannot be used)",
 			error);
-	if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
+	/* A key of another kind than the certificate's is taken, beside it, and found by the check. */
+	if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
 		r = material_error(m, -EINVAL,
 		                   "does not belong to the certificate in tls::cert_file", error);
 	EVP_PKEY_free(key);

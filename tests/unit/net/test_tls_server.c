@@ -568,6 +568,8 @@ static void keeps_the_old_certificate_when_the_new_is_bad(void **state)
 		const char *cert, *key, *says;
 	} bad[] = {
 		{"other", "server", "does not belong to the certificate in tls::cert_file"},
+		{"rsa", "server", "does not belong to the certificate in tls::cert_file"},
+		{"server", "rsa", "does not belong to the certificate in tls::cert_file"},
 		{"expired", "expired", "the new certificate is not valid now"},
 		{"empty", "server", "holds no certificate in PEM form"},
 	};
