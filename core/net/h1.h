@@ -54,6 +54,6 @@ void h1_write_head(const struct h1 *h, struct buffer *out, int status,
                    const struct http_header *headers, size_t n_headers, uint64_t length,
                    bool keep_alive);
 void h1_write_continue(struct buffer *out);
-bool h1_takes_chunks(const struct h1 *h);    /* it is no HTTP/1.0 */
+bool h1_takes_chunks(const struct h1 *h); /* it is no HTTP/1.0 */
 
 #endif

@@ -45,12 +45,12 @@ struct h2_server_stream {
 	bool reset;     /* by our owner */
 	bool closed;    /* for nghttp2 */
 	void *data;
-	struct http_request request; /* its fields lie behind the stream */
-	struct buffer body;          /* of the response */
-	size_t sent;                 /* of the body */
+	struct http_request request;    /* its fields lie behind the stream */
+	struct buffer body;             /* of the response */
+	size_t sent;                    /* of the body */
 	struct http_body_source source; /* of what follows it */
 	bool hungry;                    /* the body has been sent: the source is to be asked */
-	nghttp2_nv *trailers;        /* with their bytes behind them */
+	nghttp2_nv *trailers;           /* with their bytes behind them */
 	size_t n_trailers;
 };
 
