@@ -215,11 +215,17 @@ static double read_bound(const struct exposition *e, const struct series *s)
 	return strtod(copy, NULL);
 }
 
-static struct exposition_point *point_new(struct exposition *e, struct series *s)
+static enum exposition_result point_new(struct exposition *e, struct series *s,
+                                        struct exposition_point **ret)
 {
 	struct exposition_metric *m = metric_get(e, s);
-	struct exposition_point *p = m ? calloc(1, sizeof *p) : NULL;
+	struct exposition_point *p = NULL;
 
+	if (m && m->n >= EXPOSITION_POINTS)
+		m->too_large = true;
+	if (m && m->too_large)
+		return EXPOSITION_TOO_LARGE;
+	p = m ? calloc(1, sizeof *p) : NULL;
 	if (!p)
 		goto fail;
 	p->series = s;
@@ -235,12 +241,13 @@ static struct exposition_point *point_new(struct exposition *e, struct series *s
 	}
 	s->user = p;
 	e->n_points++;
-	return p;
+	*ret = p;
+	return EXPOSITION_TOLD;
 fail:
 	free(p);
 	if (m && m->n == 0)
 		metric_free(e, m);
-	return NULL;
+	return EXPOSITION_NO_MEMORY;
 }
 
 static void point_clear(struct exposition *e, struct exposition_point *p)
@@ -297,11 +304,12 @@ static size_t exemplar_characters(const struct exemplar *x)
 	return n;
 }
 
-static bool is_kept(const struct exemplar *x, const struct exemplar_label *label, bool all)
+static bool is_kept(const struct exemplar_label *label, bool all)
 {
-	(void)x;
-	return all || slice_equal(label->name, SLICE_LITERAL("trace_id")) ||
-	       slice_equal(label->name, SLICE_LITERAL("span_id"));
+	bool is_trace = slice_equal(label->name, SLICE_LITERAL("trace_id")) ||
+	                slice_equal(label->name, SLICE_LITERAL("span_id"));
+
+	return all || (is_trace && label->value.len <= EXEMPLAR_CHARACTERS / 4);
 }
 
 static struct slice copy_text(uint8_t **at, struct slice text)
@@ -321,7 +329,7 @@ static void copy_exemplar(struct exemplar *to, const struct exemplar *from,
 
 	*to = (struct exemplar){.value = from->value, .ms = from->ms, .labels = *labels};
 	for (size_t i = 0; i < from->n_labels; i++) {
-		if (!is_kept(from, &from->labels[i], all))
+		if (!is_kept(&from->labels[i], all))
 			continue;
 		(*labels)->name = copy_text(bytes, from->labels[i].name);
 		(*labels)->value = copy_text(bytes, from->labels[i].value);
@@ -346,8 +354,10 @@ static void keep_exemplars(struct exposition_point *p, const struct sample *s)
 		n = s->n_exemplars;
 	from = s->exemplars + (s->n_exemplars - n);
 	for (size_t i = 0; i < n; i++) {
-		labels += from[i].n_labels;
-		bytes += exemplar_characters(&from[i]);
+		size_t characters = exemplar_characters(&from[i]);
+
+		labels += characters <= EXEMPLAR_CHARACTERS ? from[i].n_labels : 2;
+		bytes += characters < EXEMPLAR_CHARACTERS ? characters : EXEMPLAR_CHARACTERS;
 	}
 	x = malloc(sizeof *x + n * sizeof *x->all + labels * sizeof *label_at + bytes);
 	if (!x)
@@ -396,10 +406,8 @@ enum exposition_result exposition_tell(struct exposition *e, const struct sample
 	}
 	if (s->series->ended) /* later in the same translation */
 		return EXPOSITION_TOLD;
-	if (!p)
-		p = point_new(e, s->series);
-	if (!p)
-		return EXPOSITION_NO_MEMORY;
+	if (!p && (r = point_new(e, s->series, &p)) != EXPOSITION_TOLD)
+		return r;
 	if (s->series->role == SERIES_NATIVE)
 		r = exposition_add_native(e, p, s);
 	else if (adds_up(s->series))

@@ -24,6 +24,10 @@
  * what has been, and if there is none the new one is refused. */
 enum { EXPOSITION_SOURCES = 64 };
 
+/* Buckets of a histogram, classic or native, or quantiles of a summary. A metric is written in one
+ * go and lies in memory whole, so one that somebody has sent with a million would hold up everybody. */
+enum { EXPOSITION_POINTS = 2000 };
+
 struct exposition {
 	struct series_table *table;
 	struct list families, cursors;
@@ -45,6 +49,7 @@ enum exposition_result {
 	EXPOSITION_TOLD,
 	EXPOSITION_LATE, /* older than what its source has told */
 	EXPOSITION_TOO_MANY_SOURCES,
+	EXPOSITION_TOO_LARGE, /* EXPOSITION_POINTS: then nothing of the metric is shown */
 	EXPOSITION_NO_MEMORY,
 };
 /* A stale marker takes the value away: the series is not shown until the next one. */

@@ -65,6 +65,7 @@ struct exposition_metric {
 	uint64_t moment;
 	struct map_node node; /* of groups; distributions */
 	bool grouped;
+	bool too_large; /* not shown */
 	uint32_t n, capacity;
 	struct exposition_point **points; /* by role, then bound */
 };

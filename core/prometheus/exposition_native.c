@@ -304,15 +304,18 @@ enum exposition_result exposition_add_native(struct exposition *e, struct exposi
                                              const struct sample *s)
 {
 	struct exposition_native *old = *find_source(p, s->start_ms), *new;
+	const struct native_histogram *h = s->histogram;
 	enum exposition_result r = EXPOSITION_TOLD;
 
+	if (h->n_positive_deltas + h->n_negative_deltas > EXPOSITION_POINTS)
+		return EXPOSITION_TOO_LARGE;
 	if (old && s->ms < old->ms)
 		return EXPOSITION_LATE;
 	if (!old && p->native)
 		r = make_room(e, p, s->start_ms);
 	if (r != EXPOSITION_TOLD)
 		return r;
-	new = copy(s->histogram, s->start_ms, s->ms);
+	new = copy(h, s->start_ms, s->ms);
 	if (!new)
 		return EXPOSITION_NO_MEMORY;
 	if (old)

@@ -56,7 +56,7 @@ static void write_metric(struct exposition_cursor *c, struct buffer *out)
 {
 	const struct exposition_metric *m = c->metric;
 
-	if (m->moment > c->until || !has_value(m))
+	if (m->moment > c->until || m->too_large || !has_value(m))
 		return;
 	if (c->choice.format == EXPOSITION_PROTOBUF)
 		exposition_write_proto(c, m, out);

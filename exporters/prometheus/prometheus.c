@@ -36,8 +36,8 @@ struct prometheus {
 	struct http_server *server;
 	struct timer *expiry, *deadline;
 	struct metrics_collector *collector;
-	uint64_t late, sources, no_memory; /* samples that the exposition did not take */
-	uint64_t told[DROP_REASONS];       /* drops that the log has told of */
+	uint64_t late, sources, too_large, no_memory; /* samples that the exposition did not take */
+	uint64_t told[DROP_REASONS];                  /* drops that the log has told of */
 	uint64_t complained_ns[DROP_REASONS];
 	bool stopping;
 	void (*closed)(void *arg);
@@ -53,6 +53,7 @@ static uint64_t dropped(const struct prometheus *p, unsigned reason)
 	if (reason == DROP_SOURCES)
 		return p->sources;
 	return f->dropped[reason] + (reason == TRANSLATE_LATE        ? p->late
+	                             : reason == TRANSLATE_TOO_LARGE ? p->too_large
 	                             : reason == TRANSLATE_NO_MEMORY ? p->no_memory
 	                                                             : 0);
 }
@@ -75,6 +76,8 @@ static const char *explain(unsigned reason)
 		return "they are neither delta nor cumulative";
 	case TRANSLATE_SCALE:
 		return "exponential histograms below scale -4 have no place in Prometheus";
+	case TRANSLATE_TOO_LARGE:
+		return "they have more labels, longer names or more buckets than anybody reads";
 	case TRANSLATE_NO_MEMORY:
 		return "there was no memory";
 	case DROP_SOURCES:
@@ -130,6 +133,9 @@ static void tell(struct prometheus *p, const struct translation *t)
 			break;
 		case EXPOSITION_TOO_MANY_SOURCES:
 			p->sources++;
+			break;
+		case EXPOSITION_TOO_LARGE:
+			p->too_large++;
 			break;
 		case EXPOSITION_NO_MEMORY:
 			p->no_memory++;

@@ -507,6 +507,30 @@ static void adds_native_histograms_of_different_scales_up(void **state)
 	end(&f);
 }
 
+static void shows_nothing_of_what_has_too_many_buckets(void **state)
+{
+	struct buffer json = BUFFER_INIT;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	buffer_append_string(&json, "{'name':'wait','histogram':{'aggregationTemporality':2,"
+	                            "'dataPoints':[{" AT("2000") ",'count':'0','sum':0,"
+	                                                         "'explicitBounds':[0");
+	for (int i = 1; i < EXPOSITION_POINTS; i++)
+		buffer_printf(&json, ",%d", i);
+	buffer_append_string(&json, "],'bucketCounts':['0'");
+	for (int i = 0; i < EXPOSITION_POINTS; i++)
+		buffer_append_string(&json, ",'0'");
+	buffer_append_string(&json, "]}]}}");
+	say(&f, buffer_string(&json));
+	say(&f, GAUGE("level", "{" AT("2000") ",'asInt':'1'}"));
+	assert_int_equal(f.results[EXPOSITION_TOO_LARGE], 3);
+	assert_string_equal(page(&f, text), "# TYPE level gauge\nlevel 1\n");
+	buffer_fini(&json);
+	end(&f);
+}
+
 /* ---- negotiation */
 
 static void reads_accept_headers(void **state)
@@ -574,6 +598,7 @@ int main(void)
 		cmocka_unit_test(gives_up_sources_that_have_ended),
 		cmocka_unit_test(refuses_more_sources_than_it_keeps),
 		cmocka_unit_test(adds_native_histograms_of_different_scales_up),
+		cmocka_unit_test(shows_nothing_of_what_has_too_many_buckets),
 		cmocka_unit_test(reads_accept_headers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
