@@ -178,12 +178,12 @@ class Server(http.server.ThreadingHTTPServer):
 
 class JudgeRemoteWrite:
     """knows: the versions it understands. A receiver of 1.0 alone meets 2.0 with blind: "415" or "400", or None: it reads it
-    as an empty request and answers 204."""
+    as an empty request and answers 204. stored: what a judge before it has taken."""
 
-    def __init__(self, script=None, knows=(1, 2), blind="415", port=0):
+    def __init__(self, script=None, knows=(1, 2), blind="415", port=0, stored=None):
         self.script, self.knows, self.blind = script, knows, blind
         self.requests, self.violations = [], []
-        self.stored = {}
+        self.stored = {} if stored is None else stored
         self.open = set()
         self.lock = threading.Lock()
         messages()

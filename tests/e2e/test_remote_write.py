@@ -502,9 +502,8 @@ def test_loses_nothing_while_the_backend_is_gone(stage):
     weirtest.wait_for(lambda: sender.figure("weir_exporter_retries") > 5, what="retries")
     sender.check_account()
     assert sender.items("queued") == 1900
-    back = judge_remote_write.JudgeRemoteWrite(port=port)
+    back = judge_remote_write.JudgeRemoteWrite(port=port, stored=judge.stored)
     stage.keep(back, back.stop)
-    back.stored = judge.stored
     finish(back, sender, 20 * 101)
     whole(back, 100, 20)
 
