@@ -545,6 +545,7 @@ void remote_write_fini(struct remote_write *w)
 	w->places = NULL;
 	w->borrowed = NULL;
 	w->n_places = 0;
+	w->max_borrowed = 0;
 }
 
 void remote_write_begin(struct remote_write *w, enum remote_write_version version,
