@@ -14,6 +14,7 @@ MESSAGES = judge.messages_here()
 NOW_MS = int(time.time() * 1000)
 
 CONFIG = """
+    extensions: {{{extensions}}}
     receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
     exporters:
       prometheusremotewrite:
@@ -22,6 +23,7 @@ CONFIG = """
         remote_write_queue: {{flush_timeout: 20ms{queue}}}
         {more}
     service:
+      extensions: [{extension_names}]
       shutdown_timeout: 5s
       telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
       pipelines: {{metrics: {{receivers: [otlp], exporters: [prometheusremotewrite]}}}}
@@ -31,10 +33,12 @@ CONFIG = """
 class Sender:
     """Sends OTLP metrics to a weir of its own."""
 
-    def __init__(self, stage, backend, more="", queue="", retry="", max_interval="200ms"):
+    def __init__(self, stage, backend, more="", queue="", retry="", max_interval="200ms", extensions="",
+                 extension_names=""):
         self.port = weirtest.free_port()
         self.weir = stage.weir(CONFIG.format(port=self.port, backend=backend, more=more, queue=queue, retry=retry,
-                                             max_interval=max_interval))
+                                             max_interval=max_interval, extensions=extensions,
+                                             extension_names=extension_names))
 
     def send(self, request):
         """The answer's status and JSON."""

@@ -85,6 +85,17 @@ def test_sends_the_headers_that_users_write(stage):
     assert {k.lower(): v for k, v in judge.requests[0].headers.items()}["x-scope-orgid"] == "shop"
 
 
+def test_shows_who_it_is(stage):
+    for extension, wanted in (("bearertokenauth: {token: secret}", "Bearer secret"),
+                              ("basicauth: {client_auth: {username: me, password: secret}}", "Basic bWU6c2VjcmV0")):
+        name = extension.split(":", maxsplit=1)[0]
+        judge, sender = pair(stage, f"auth: {{authenticator: {name}}}", extensions=extension, extension_names=name)
+        sender.send_ok(everything())
+        finish(judge, sender)
+        assert all({k.lower(): v for k, v in r.headers.items()}["authorization"] == wanted for r in judge.requests)
+        assert "secret" not in sender.weir.stderr()
+
+
 def test_counts_timestamps_in_milliseconds(stage):
     judge, sender = pair(stage, V1)
     sender.send_ok(gauges(1, NOW_MS))
@@ -126,6 +137,15 @@ def test_keeps_the_samples_of_a_series_in_order(stage):
         finish(judge, sender, 200 * 30 + 30)
         for n in range(200):
             assert [s.ms for s in judge.find(name="a", n=f"{n:05}")] == [NOW_MS + step * 1000 for step in range(30)]
+
+
+def test_keeps_the_order_over_restarts_with_other_shards(stage):
+    judge = start_judge(stage, lambda judge, request: 503 if len(judge.requests) % 3 == 0 else None)
+    for run, shards in enumerate((5, 2, 9, 1)):
+        sender = Sender(stage, judge.port, queue=f", num_consumers: {shards}")
+        for step in range(5):
+            sender.send_ok(gauges(100, NOW_MS + (5 * run + step) * 1000))
+        finish(judge, sender, (5 * run + 5) * 101)
 
 
 def test_has_one_request_of_a_series_in_flight(stage):
