@@ -117,4 +117,12 @@ void remote_write_progress(struct remote_write_exporter *e);
 /* message NULL: it works again. */
 void remote_write_tell_status(struct remote_write_exporter *e, const char *message);
 
+/* ---- figures */
+
+/* In the queues of all shards. */
+size_t remote_write_queued_samples(const struct remote_write_exporter *e);
+size_t remote_write_queued_bytes(const struct remote_write_exporter *e);
+
+void remote_write_report(void *arg, struct metrics_sink *sink); /* a collector's collect() */
+
 #endif
