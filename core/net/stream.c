@@ -9,13 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READ_BYTES = 16 * 1024 };
+enum {
+	READ_BYTES = 16 * 1024,
+	/* What TLS itself may have to say to a peer that does not read it. Each key update (some 30 bytes,
+	 * as often as the peer likes) asks for one back. */
+	ANSWERS_UNSENT = 32 * 1024,
+};
 
 struct stream {
 	struct tcp *tcp;
 	struct tls_session *tls; /* NULL: plain */
 	struct timer *resume;    /* under TLS: reads what was held back by a pause */
 	bool open, closing, ended, paused, server;
+	size_t answers; /* bytes that TLS itself has written since everything had been sent */
 	const struct tcp_events *events;
 	void *arg;
 	void (*freed)(void *arg);
@@ -84,6 +90,24 @@ static void on_tcp_open(void *arg)
 	s->events->on_open(s->arg);
 }
 
+/* Sends what reading has made TLS say. False: it could not, or the peer takes none of it. */
+static bool answer(struct stream *s, struct error *error)
+{
+	size_t len = tls_output(s->tls).len;
+
+	if (!flush(s)) {
+		error_no_memory(error);
+		return false;
+	}
+	s->answers = tcp_unsent(s->tcp) ? s->answers + len : 0;
+	if (s->answers <= ANSWERS_UNSENT)
+		return true;
+	error_set_retryable(error, -EPROTO,
+	                    "%s asks for one key update of TLS after the other and reads none",
+	                    tcp_peer(s->tcp));
+	return false;
+}
+
 /* Hands on what the session can decrypt, until it is paused or ended. */
 static void read_session(struct stream *s)
 {
@@ -96,7 +120,9 @@ static void read_session(struct stream *s)
 		if (s->closing || s->ended)
 			return;
 	}
-	if (!flush(s) || (s->paused && tls_keep(s->tls) < 0))
+	if (!answer(s, &error))
+		end(s, &error);
+	else if (s->paused && tls_keep(s->tls) < 0)
 		end_without_memory(s);
 	else if (n == -EPIPE)
 		end(s, NULL);

@@ -3,11 +3,14 @@
 #include "core/net/stream.h"
 #include "tests/unit/net/net_test.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -697,6 +700,120 @@ static void sends_back_much(void **state)
 	end(&s);
 }
 
+/* ---- a client that asks for key updates: every one asks for another back */
+
+enum { ASKED = 400000 };
+
+struct asker {
+	SSL_CTX *context;
+	SSL *ssl;
+	int fd;
+};
+
+/* Sends the bytes that OpenSSL has made, while the server's loop takes them or ends. */
+static void asker_send(struct asker *a, struct server *s)
+{
+	char bytes[4096];
+	int n;
+
+	while ((n = BIO_read(SSL_get_wbio(a->ssl), bytes, sizeof bytes)) > 0)
+		for (ssize_t at = 0, sent; at < n && !s->ended; at += sent > 0 ? sent : 0) {
+			sent = send(a->fd, bytes + at, (size_t)(n - at),
+			            MSG_DONTWAIT | MSG_NOSIGNAL);
+			if (sent < 0)
+				loop_run_once(s->net->loop);
+		}
+}
+
+static void asker_read(struct asker *a)
+{
+	char bytes[16384];
+	ssize_t n = recv(a->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+	if (n > 0)
+		BIO_write(SSL_get_rbio(a->ssl), bytes, (int)n);
+}
+
+static void asker_begin(struct asker *a, struct server *s)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons(tcp_listener_port(s->listener)),
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int room = 4096;
+
+	a->context = SSL_CTX_new(TLS_client_method());
+	a->ssl = SSL_new(a->context);
+	SSL_set_bio(a->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	a->fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(setsockopt(a->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+	assert_int_equal(connect(a->fd, (struct sockaddr *)&address, sizeof address), 0);
+	while (SSL_connect(a->ssl) != 1) {
+		asker_send(a, s);
+		loop_run_once(s->net->loop);
+		asker_read(a);
+	}
+	asker_send(a, s);
+	net_test_wait_count(s->net, &s->open, 1);
+}
+
+static void asker_ask(struct asker *a, struct server *s)
+{
+	assert_int_equal(SSL_key_update(a->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	assert_int_equal(SSL_do_handshake(a->ssl), 1);
+	asker_send(a, s);
+}
+
+static void asker_end(struct asker *a)
+{
+	close(a->fd);
+	SSL_free(a->ssl);
+	SSL_CTX_free(a->context);
+}
+
+static void ends_who_asks_for_key_updates_and_reads_none(void **state)
+{
+	struct server s;
+	struct asker a;
+
+	begin(&s, state, "server");
+	start(&s);
+	asker_begin(&a, &s);
+	for (int i = 0; i < ASKED && !s.ended; i++) {
+		asker_ask(&a, &s);
+		if (!s.ended)
+			assert_true(stream_unsent(s.peers[0].stream) < 600000);
+	}
+	assert_ended(&s, 0, " asks for one key update of TLS after the other and reads none");
+	asker_end(&a);
+	end(&s);
+}
+
+static void answers_who_asks_for_key_updates_and_reads_them(void **state)
+{
+	struct server s;
+	struct asker a;
+	char byte;
+
+	begin(&s, state, "server");
+	s.swallow = true;
+	start(&s);
+	asker_begin(&a, &s);
+	for (int i = 0; i < ASKED / 20; i++) {
+		asker_ask(&a, &s);
+		if (i % 200 == 0)
+			loop_run_once(s.net->loop);
+		asker_read(&a);
+		SSL_read(a.ssl, &byte, 1);
+	}
+	assert_int_equal(SSL_write(a.ssl, "hello", 5), 5);
+	asker_send(&a, &s);
+	while (s.peers[0].received < 5 && !s.ended)
+		loop_run_once(s.net->loop);
+	assert_int_equal(s.peers[0].received, 5);
+	asker_end(&a);
+	end(&s);
+}
+
 /* ---- mistakes in the settings */
 
 static void refuses(const struct tls_settings *settings, const char *message)
@@ -759,6 +876,8 @@ int main(void)
 		NET_TEST(leaves_a_handshake_that_does_not_go_on_to_its_owner),
 		NET_TEST(reads_nothing_while_it_is_paused),
 		NET_TEST(sends_back_much),
+		NET_TEST(ends_who_asks_for_key_updates_and_reads_none),
+		NET_TEST(answers_who_asks_for_key_updates_and_reads_them),
 		NET_TEST(wants_a_certificate_and_its_key),
 	};
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
