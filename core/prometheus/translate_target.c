@@ -157,6 +157,8 @@ static int family_get(struct place *at)
 	struct translator *t = at->t;
 	const struct translator_options *o = &t->options;
 	const Otlp__Metric *m = at->metric;
+	/* a sum that may fall is shown as a gauge, but counts things: nothing about it is a ratio */
+	bool sum = m->data_case == OTLP__METRIC__DATA_SUM && at->type == METRIC_GAUGE;
 
 	if (at->family)
 		return 0;
@@ -164,7 +166,7 @@ static int family_get(struct place *at)
 	buffer_clear(&t->unit);
 	buffer_clear(&t->scratch);
 	name_metric(&t->name, o->strategy, slice_from_string(o->namespace), slice_of_bytes(m->name),
-	            slice_of_bytes(m->unit), at->type);
+	            slice_of_bytes(m->unit), sum ? METRIC_UNKNOWN : at->type);
 	name_unit(&t->unit, o->strategy, slice_of_bytes(m->unit));
 	utf8_append(&t->scratch, slice_of_bytes(m->description));
 	if (t->name.failed || t->unit.failed || t->scratch.failed)

@@ -683,6 +683,17 @@ static void adding_up_equals_a_reference(void **state)
 	}
 }
 
+/* ---- what senders do that nobody expects */
+
+static void a_sum_that_may_fall_is_no_ratio(void **state)
+{
+	(void)state;
+	expect_once(&plain,
+	            metrics("", "{'name':'open','unit':'1','sum':{'aggregationTemporality':2,"
+	                        "'dataPoints':[" VALUE("1000", "3") "]}}"),
+	            "open{} 3 @1000\n");
+}
+
 /* ---- bounds and ends */
 
 static void a_full_table_drops_what_is_new_and_counts_it(void **state)
@@ -902,6 +913,7 @@ int main(void)
 		cmocka_unit_test(delta_histograms_add_up_and_begin_anew_with_new_bounds),
 		cmocka_unit_test(exponential_deltas_meet_at_the_lower_scale),
 		cmocka_unit_test(adding_up_equals_a_reference),
+		cmocka_unit_test(a_sum_that_may_fall_is_no_ratio),
 		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
 		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
