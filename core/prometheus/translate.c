@@ -274,7 +274,7 @@ static int end_some(struct translator *t, uint32_t expiry, bool all, int64_t now
 
 		t->sweep &= t->streams.mask;
 		slot = &t->streams.slots[t->sweep];
-		if (slot->target && (all || t->now - slot->seen >= expiry))
+		if (slot->target && (all || t->now - slot->seen > expiry))
 			ok = end_slot(t, slot, now_ms); /* another may have moved in */
 		else
 			t->sweep++;
@@ -288,7 +288,8 @@ static int end_some(struct translator *t, uint32_t expiry, bool all, int64_t now
 int translator_expire(struct translator *t, uint64_t now_ns, int64_t now_ms, size_t limit,
                       struct translation *ret)
 {
-	uint64_t expiry = t->options.expiry_ns / NS_PER_S;
+	/* times are kept in whole seconds: rather one too late than one too early */
+	uint64_t expiry = t->options.expiry_ns / NS_PER_S + (t->options.expiry_ns % NS_PER_S != 0);
 
 	begin(t, now_ns);
 	*ret = (struct translation){0};

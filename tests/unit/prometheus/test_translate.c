@@ -694,6 +694,23 @@ static void a_sum_that_may_fall_is_no_ratio(void **state)
 	            "open{} 3 @1000\n");
 }
 
+static void an_expiry_below_a_second_is_none_of_zero(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+
+	(void)state;
+	options.expiry_ns = SECOND / 2;
+	t = begin(&options);
+	expect(t, metrics("", GAUGE("g", VALUE("1000", "1"))), "g{} 1 @1000\n");
+	assert_int_equal(translator_expire(t, SECOND - 1, 2000, 1000, &tr), 0);
+	assert_int_equal(tr.n_samples, 0);
+	assert_int_equal(translator_expire(t, 2 * SECOND, 2000, 1000, &tr), 0);
+	assert_int_equal(tr.n_samples, 1);
+	translator_free(t);
+}
+
 /* ---- bounds and ends */
 
 static void a_full_table_drops_what_is_new_and_counts_it(void **state)
@@ -914,6 +931,7 @@ int main(void)
 		cmocka_unit_test(exponential_deltas_meet_at_the_lower_scale),
 		cmocka_unit_test(adding_up_equals_a_reference),
 		cmocka_unit_test(a_sum_that_may_fall_is_no_ratio),
+		cmocka_unit_test(an_expiry_below_a_second_is_none_of_zero),
 		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
 		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
