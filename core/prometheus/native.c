@@ -1,6 +1,5 @@
 #include "core/prometheus/native.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* Thresholds that are not given, and what a total begins with. */
@@ -412,7 +411,7 @@ bool native_add(struct series *s, const Otlp__ExponentialHistogramDataPoint *p)
 		total->zero_threshold = threshold;
 	total->zero_count += p->zero_count;
 	total->count += p->count;
-	s->state->total += sum_of(p);
+	s->state->total += native_finite(sum_of(p));
 	return true;
 }
 
@@ -427,6 +426,6 @@ bool native_add_custom(struct series *s, const Otlp__HistogramDataPoint *p)
 		return false;
 	side_add(&total->positive, row);
 	total->count += p->count;
-	s->state->total += p->optional_sum_case ? p->sum : 0;
+	s->state->total += p->optional_sum_case ? native_finite(p->sum) : 0;
 	return true;
 }

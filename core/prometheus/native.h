@@ -10,6 +10,8 @@
 #include "core/prometheus/translate.h"
 #include "core/wire/otlp.pb-c.h"
 
+#include <math.h>
+
 enum {
 	NATIVE_SCALE_MIN = -4,
 	NATIVE_SCALE_MAX = 8,
@@ -45,6 +47,12 @@ bool series_state_new(struct series *s);
 void series_state_free(struct series *s);
 /* Back to nothing, counted from start_ms. */
 void series_state_reset(struct series *s, int64_t start_ms);
+
+/* What a delta adds to a total of sums, which would never get over infinity or no number. */
+static inline double native_finite(double sum)
+{
+	return isfinite(sum) ? sum : 0;
+}
 
 /* Whether the point holds together: TRANSLATE_DROPS when it does, otherwise why it is dropped. */
 enum translate_drop native_check(const Otlp__ExponentialHistogramDataPoint *p);

@@ -29,12 +29,20 @@ static bool has_time(struct translator *t, uint64_t time_ns)
 int collect_number(struct place *at, const Otlp__NumberDataPoint *n, struct stream_id id)
 {
 	struct translator *t = at->t;
+	double value = n->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_INT ? (double)n->as_int
+	                                                                      : n->as_double;
 	stream_target target;
 	struct point *p;
 	int r;
 
 	if (!has_time(t, n->time_unix_nano))
 		return 0;
+	/* a total would never get over it */
+	if (at->delta && !is_stale(n->flags) &&
+	    (!isfinite(value) || (value < 0 && at->type == METRIC_COUNTER))) {
+		translator_drop(t, TRANSLATE_INVALID, 1);
+		return 0;
+	}
 	r = target_single(at, id, n->attributes, n->n_attributes, SERIES_VALUE, &target);
 	if (!target)
 		return r;
@@ -42,8 +50,7 @@ int collect_number(struct place *at, const Otlp__NumberDataPoint *n, struct stre
 	if (!p)
 		return -ENOMEM;
 	p->kind = is_stale(n->flags) ? POINT_STALE : POINT_VALUE;
-	p->value = n->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_INT ? (double)n->as_int
-	                                                                  : n->as_double;
+	p->value = value;
 	if (at->type == METRIC_COUNTER && n->n_exemplars && !is_stale(n->flags) &&
 	    !exemplars_build(t, n->exemplars, n->n_exemplars,
 	                     (int64_t)(n->time_unix_nano / NS_PER_MS), NULL, 0, p))

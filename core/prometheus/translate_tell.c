@@ -161,7 +161,8 @@ static void tell_classic(struct translator *t, const struct point *p, struct str
 		}
 	}
 	if (h->optional_sum_case)
-		tell_count(t, p, stream->series[n_buckets], h->sum);
+		tell_count(t, p, stream->series[n_buckets],
+		           p->delta ? native_finite(h->sum) : h->sum);
 	tell_count(t, p, stream->series[n_buckets + 1], (double)h->count);
 }
 

@@ -694,6 +694,45 @@ static void a_sum_that_may_fall_is_no_ratio(void **state)
 	            "open{} 3 @1000\n");
 }
 
+static void no_delta_spoils_a_total(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t, metrics("", SUM("c", DELTA, VALUE("1000", "5"))),
+	       "c_total{} 5 @1000 from 1000\n");
+	expect(t,
+	       metrics("",
+	               SUM("c", DELTA,
+	                   VALUE("2000", "'NaN'") "," VALUE(
+				   "3000", "'Infinity'")) "," SUM("c", DELTA, VALUE("4000", "-1"))),
+	       "");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_INVALID], 3);
+	expect(t, metrics("", SUM("c", DELTA, VALUE("5000", "2"))),
+	       "c_total{} 7 @5000 from 1000\n");
+	/* what may fall, may fall */
+	expect(t,
+	       metrics("", "{'name':'d','sum':{'aggregationTemporality':1,'dataPoints':[" VALUE(
+				   "1000", "5") "," VALUE("2000", "-7") "]}}"),
+	       "d{} 5 @1000\nd{} -2 @2000\n");
+	expect(t,
+	       metrics("",
+	               "{'name':'h','histogram':{'aggregationTemporality':1,'dataPoints':["
+	               "{'timeUnixNano':'1000000000','count':'1','sum':1},"
+	               "{'timeUnixNano':'2000000000','count':'1','sum':'NaN'}]}}," EXPONENTIAL(
+			       DELTA,
+			       "{'timeUnixNano':'1000000000','count':'1','sum':1,'zeroCount':'1'},"
+			       "{'timeUnixNano':'2000000000','count':'1','sum':'-Infinity',"
+			       "'zeroCount':'1'}")),
+	       "h_bucket{le=\"+Inf\"} 1 @1000 from 1000\nh_sum{} 1 @1000 from 1000\n"
+	       "h_count{} 1 @1000 from 1000\n"
+	       "h_bucket{le=\"+Inf\"} 2 @2000 from 1000\nh_sum{} 1 @2000 from 1000\n"
+	       "h_count{} 2 @2000 from 1000\n"
+	       "e{} schema 0 count 1 zero 1 sum 1 @1000 from 1000\n"
+	       "e{} schema 0 count 2 zero 2 sum 1 @2000 from 1000\n");
+	translator_free(t);
+}
+
 static void an_expiry_below_a_second_is_none_of_zero(void **state)
 {
 	struct translator_options options = plain;
@@ -931,6 +970,7 @@ int main(void)
 		cmocka_unit_test(exponential_deltas_meet_at_the_lower_scale),
 		cmocka_unit_test(adding_up_equals_a_reference),
 		cmocka_unit_test(a_sum_that_may_fall_is_no_ratio),
+		cmocka_unit_test(no_delta_spoils_a_total),
 		cmocka_unit_test(an_expiry_below_a_second_is_none_of_zero),
 		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
