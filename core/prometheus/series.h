@@ -50,7 +50,7 @@ struct series {
 	struct series_state *state; /* totals of deltas, or NULL */
 	uint32_t refs;
 	uint32_t streams; /* of OTLP, that it is made of */
-	uint32_t pending; /* its place in the translation being made */
+	uint32_t pending; /* its last point, then its last sample in the translation being made */
 	uint8_t role;     /* enum series_role */
 	bool ended;       /* no longer in the table: it will get no samples */
 	bool stale;       /* its last sample was a stale marker */

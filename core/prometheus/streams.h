@@ -19,7 +19,6 @@ struct stream_id {
 struct stream {
 	uint64_t layout;  /* hash of what decides which series there are: bounds, quantiles */
 	uint64_t last_ns; /* of deltas: end of the last one that was added */
-	uint32_t pending; /* its last point in the translation being made */
 	uint32_t n;
 	bool reset;          /* totals begin anew with the next delta */
 	int64_t retired_ms;  /* another layout took its place then */

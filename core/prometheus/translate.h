@@ -134,7 +134,7 @@ struct translator_figures {
 	uint64_t points;                   /* that came */
 	uint64_t samples;                  /* told, stale markers included */
 	uint64_t hits;                     /* points that were recognised */
-	uint64_t dropped[TRANSLATE_DROPS]; /* points, or samples where a part of a point is lost */
+	uint64_t dropped[TRANSLATE_DROPS]; /* points of which something is lost */
 	uint64_t ended;                    /* series */
 };
 

@@ -19,7 +19,8 @@ enum point_kind {
 	POINT_CUSTOM_DELTA,
 	POINT_CLASSIC,
 	POINT_SUMMARY,
-	POINT_STALE, /* NoRecordedValue */
+	POINT_STALE,       /* NoRecordedValue */
+	POINT_TARGET_INFO, /* none that came: nothing is lost with it */
 };
 
 /* What was collected of one point. */
@@ -61,13 +62,15 @@ struct translator {
 	struct sample
 		*sorted; /* room to sort the samples in, made when the first is out of order */
 	size_t sorted_capacity;
-	bool deltas_disordered; /* a stream's deltas do not come in the order of their times */
+	bool deltas_disordered; /* a series' deltas do not come in the order of their times */
 	bool disordered;        /* a series' samples */
 	struct stream *retired; /* their layout has changed */
 	struct series **ended;  /* told for the last time; let go with the next call */
 	size_t n_ended, ended_capacity;
 	size_t sweep; /* where the next expiry begins */
 	uint32_t now; /* seconds */
+	/* Why the point being told, or a part of it, is lost; TRANSLATE_DROPS: it is not. */
+	enum translate_drop lost;
 };
 
 /* Where the walk stands. Names and family are made when the first series of a metric is. */

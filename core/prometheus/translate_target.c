@@ -223,6 +223,17 @@ static int series_single(struct place *at, Otlp__KeyValue *const *attributes, si
 
 /* ---- points */
 
+/* The series' last point of those collected, where that is noted: of deltas and of target_info. */
+static struct point *point_of(struct translator *t, const struct series *s)
+{
+	struct point *p = s->pending < t->n_points ? &t->points[s->pending] : NULL;
+	struct stream *stream = p ? target_stream(p->target) : NULL;
+
+	if (!p || (stream ? stream->series[stream->n - 1] : target_series(p->target)) != s)
+		return NULL;
+	return p;
+}
+
 struct point *point_add(struct place *at, stream_target target, uint64_t time_ns, uint64_t start_ns)
 {
 	struct translator *t = at->t;
@@ -248,10 +259,13 @@ struct point *point_add(struct place *at, stream_target target, uint64_t time_ns
 		.starts = at->starts,
 	};
 	if (at->delta && stream) {
-		if (stream->pending < t->n_points && t->points[stream->pending].target == target &&
-		    t->points[stream->pending].time_ns > time_ns)
+		/* of all its series the last is shared with whatever other stream shares one */
+		struct series *s = stream->series[stream->n - 1];
+		const struct point *before = point_of(t, s);
+
+		if (before && before->time_ns > time_ns)
 			t->deltas_disordered = true;
-		stream->pending = (uint32_t)t->n_points;
+		s->pending = (uint32_t)t->n_points;
 	}
 	t->n_points++;
 	t->samples_needed += stream ? stream->n : 1;
@@ -585,10 +599,18 @@ int collect_target_info(struct place *at)
 		if (r < 0)
 			return target_dropped(t, r);
 	}
+	/* several groups of a batch may be of one resource */
+	s = target_series(target);
+	p = point_of(t, s);
+	if (p && p->kind == POINT_TARGET_INFO) {
+		if (at->newest_ns > p->time_ns)
+			p->time_ns = at->newest_ns;
+		return 0;
+	}
 	p = point_add(at, target, at->newest_ns, 0);
 	if (!p)
 		return -ENOMEM;
-	p->kind = POINT_VALUE;
-	p->value = 1;
+	p->kind = POINT_TARGET_INFO;
+	s->pending = (uint32_t)(t->n_points - 1);
 	return 0;
 }

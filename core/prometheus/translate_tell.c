@@ -5,6 +5,13 @@
 
 /* ---- one sample */
 
+/* What was added up is told with the next sample: nothing is lost with this one. */
+static void tell_lost(struct translator *t, const struct series *s, enum translate_drop reason)
+{
+	if (!s->state)
+		t->lost = reason;
+}
+
 /* The sample's place, or NULL when it is dropped. */
 static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 {
@@ -15,12 +22,12 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 		before = NULL;
 	/* Where late samples are told, the other one may be of another source. */
 	if (before && before->ms == ms && !t->options.tell_late) {
-		translator_drop(t, TRANSLATE_DUPLICATE, 1);
+		tell_lost(t, s, TRANSLATE_DUPLICATE);
 		*before = (struct sample){.series = s, .ms = ms, .late = late};
 		return before;
 	}
 	if (late && !t->options.tell_late) {
-		translator_drop(t, ms == s->last_ms ? TRANSLATE_DUPLICATE : TRANSLATE_LATE, 1);
+		tell_lost(t, s, ms == s->last_ms ? TRANSLATE_DUPLICATE : TRANSLATE_LATE);
 		return NULL;
 	}
 	if (before && ms < before->ms && !t->disordered && !t->options.tell_late) {
@@ -30,7 +37,7 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 			t->sorted_capacity = t->sorted ? t->samples_capacity : 0;
 		}
 		if (!t->sorted) {
-			translator_drop(t, TRANSLATE_NO_MEMORY, 1);
+			tell_lost(t, s, TRANSLATE_NO_MEMORY);
 			return NULL;
 		}
 		t->disordered = true;
@@ -241,6 +248,12 @@ static void tell_point(struct translator *t, const struct point *p)
 	case POINT_SUMMARY:
 		tell_summary(t, p, stream);
 		break;
+	case POINT_TARGET_INFO:
+		sample = tell(t, s, (int64_t)(p->time_ns / NS_PER_MS));
+		if (sample)
+			sample->value = 1;
+		t->lost = TRANSLATE_DROPS;
+		break;
 	case POINT_STALE:
 		break;
 	}
@@ -261,8 +274,12 @@ void tell_points(struct translator *t)
 {
 	if (t->deltas_disordered)
 		qsort(t->points, t->n_points, sizeof *t->points, compare_points);
-	for (size_t i = 0; i < t->n_points; i++)
+	for (size_t i = 0; i < t->n_points; i++) {
+		t->lost = TRANSLATE_DROPS;
 		tell_point(t, &t->points[i]);
+		if (t->lost != TRANSLATE_DROPS)
+			translator_drop(t, t->lost, 1);
+	}
 }
 
 /* A merge sort, bottom up: samples of one time stay in the order in which they came. */
@@ -290,6 +307,12 @@ static void sort_samples(struct translator *t)
 		memcpy(t->samples, from, n * sizeof *from);
 }
 
+/* Every point has one series that is not a part of it, or a part that no point is without. */
+static bool is_whole(const struct series *s)
+{
+	return s->role == SERIES_VALUE || s->role == SERIES_COUNT || s->role == SERIES_NATIVE;
+}
+
 /* Of samples of one series and time, which are in the order in which they came, the last stays. */
 static void drop_duplicates(struct translator *t)
 {
@@ -302,7 +325,8 @@ static void drop_duplicates(struct translator *t)
 		if (s->pending < n && t->samples[s->pending].series == s &&
 		    t->samples[s->pending].ms == sample.ms) {
 			t->samples[s->pending] = sample;
-			translator_drop(t, TRANSLATE_DUPLICATE, 1);
+			if (!s->state && is_whole(s))
+				translator_drop(t, TRANSLATE_DUPLICATE, 1);
 			continue;
 		}
 		s->pending = (uint32_t)n;

@@ -685,6 +685,12 @@ static void adding_up_equals_a_reference(void **state)
 
 /* ---- what senders do that nobody expects */
 
+#define HISTOGRAM_POINT(ms)                                                                        \
+	"{'timeUnixNano':'" ms                                                                     \
+	"000000','count':'3','sum':1.5,'explicitBounds':[1],'bucketCounts':['1','2']}"
+#define HISTOGRAM(points)                                                                          \
+	"{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':[" points "]}}"
+
 static void a_sum_that_may_fall_is_no_ratio(void **state)
 {
 	(void)state;
@@ -692,6 +698,103 @@ static void a_sum_that_may_fall_is_no_ratio(void **state)
 	            metrics("", "{'name':'open','unit':'1','sum':{'aggregationTemporality':2,"
 	                        "'dataPoints':[" VALUE("1000", "3") "]}}"),
 	            "open{} 3 @1000\n");
+}
+
+static void a_point_is_lost_once_however_many_samples_it_has(void **state)
+{
+	struct translator *t = begin(&plain);
+	const struct translator_figures *f = translator_figures(t);
+	struct buffer out = BUFFER_INIT;
+
+	(void)state;
+	say(t, metrics("", HISTOGRAM(HISTOGRAM_POINT("2000"))), &out);
+	expect(t, metrics("", HISTOGRAM(HISTOGRAM_POINT("1000") "," HISTOGRAM_POINT("2000"))), "");
+	assert_int_equal(f->dropped[TRANSLATE_LATE], 1);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 1);
+	say(t, metrics("", HISTOGRAM(HISTOGRAM_POINT("3000") "," HISTOGRAM_POINT("3000"))), &out);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 2);
+	/* and where they have to be sorted first */
+	say(t,
+	    metrics("", HISTOGRAM(HISTOGRAM_POINT("5000") "," HISTOGRAM_POINT(
+				"4000") "," HISTOGRAM_POINT("6000") "," HISTOGRAM_POINT("5000"))),
+	    &out);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 3);
+	assert_int_equal(f->dropped[TRANSLATE_LATE], 1);
+	buffer_fini(&out);
+	translator_free(t);
+}
+
+static void target_info_is_nothing_that_can_be_lost(void **state)
+{
+	static const struct translator_options options = {0};
+	struct translator *t = begin(&options);
+	const struct translator_figures *f = translator_figures(t);
+
+#define OF_SHOP(name, ms)                                                                          \
+	"{'resource':{'attributes':[" STRING("service.name", "shop") "," STRING(                   \
+		"host.name", "h") "]},'scopeMetrics':[{'metrics':[" GAUGE(name,                    \
+	                                                                  VALUE(ms, "1")) "]}]}"
+	(void)state;
+	/* two groups of one resource in a batch, the older one last */
+	expect(t,
+	       "{'resourceMetrics':[" OF_SHOP("a", "2000") "," OF_SHOP("b", "2000") "," OF_SHOP(
+		       "c", "1000") "]}",
+	       "a{job=\"shop\"} 1 @2000\n"
+	       "target_info{host_name=\"h\",job=\"shop\"} 1 @2000\n"
+	       "b{job=\"shop\"} 1 @2000\nc{job=\"shop\"} 1 @1000\n");
+	/* and in two, the older one last */
+	expect(t, "{'resourceMetrics':[" OF_SHOP("d", "2000") "," OF_SHOP("e", "1000") "]}",
+	       "d{job=\"shop\"} 1 @2000\ne{job=\"shop\"} 1 @1000\n");
+	expect(t, "{'resourceMetrics':[" OF_SHOP("c", "1500") "," OF_SHOP("d", "2500") "]}",
+	       "c{job=\"shop\"} 1 @1500\n"
+	       "target_info{host_name=\"h\",job=\"shop\"} 1 @2500\nd{job=\"shop\"} 1 @2500\n");
+	for (int i = 0; i < TRANSLATE_DROPS; i++)
+		assert_int_equal(f->dropped[i], 0);
+	translator_free(t);
+}
+
+#define OF_PID(pid, metric)                                                                        \
+	"{'resource':{'attributes':[" STRING("pid", pid) "]},'scopeMetrics':[{'metrics':[" metric  \
+							 "]}]}"
+
+static void deltas_of_two_sources_are_added_in_the_order_of_their_times(void **state)
+{
+	struct translator *t = begin(&plain);
+	const struct translator_figures *f = translator_figures(t);
+
+	(void)state;
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID(
+		       "1", SUM("c", DELTA,
+	                        STARTED("1000", "3000",
+	                                "5"))) "," OF_PID("2",
+	                                                  SUM("c", DELTA,
+	                                                      STARTED("1000", "2000", "7"))) "]}",
+	       "c_total{} 7 @2000 from 1000\nc_total{} 12 @3000 from 1000\n");
+	/* of one time: nothing is lost; of an earlier one: told with the next */
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID(
+		       "1", SUM("c", DELTA,
+	                        STARTED("3000", "4000",
+	                                "1"))) "," OF_PID("2",
+	                                                  SUM("c", DELTA,
+	                                                      STARTED("2000", "4000", "1"))) "]}",
+	       "c_total{} 14 @4000 from 1000\n");
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID("1",
+	                                     SUM("c", DELTA, STARTED("4000", "6000", "1"))) "]}",
+	       "c_total{} 15 @6000 from 1000\n");
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID("2",
+	                                     SUM("c", DELTA, STARTED("4000", "5000", "1"))) "]}",
+	       "");
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID("1",
+	                                     SUM("c", DELTA, STARTED("6000", "7000", "1"))) "]}",
+	       "c_total{} 17 @7000 from 1000\n");
+	for (int i = 0; i < TRANSLATE_DROPS; i++)
+		assert_int_equal(f->dropped[i], 0);
+	translator_free(t);
 }
 
 static void no_delta_spoils_a_total(void **state)
@@ -733,6 +836,23 @@ static void no_delta_spoils_a_total(void **state)
 	translator_free(t);
 }
 
+static void strange_times_are_told_without_a_start_or_not_at_all(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t,
+	       metrics("", SUM("c", CUMULATIVE, STARTED("2000", "1000", "1")) "," GAUGE(
+				   "g", "{'timeUnixNano':'0','asInt':'1'},"
+					"{'timeUnixNano':'999999','asInt':'1'},"
+					"{'timeUnixNano':'1000000','asInt':'1'},"
+					"{'timeUnixNano':'9223372036854775808','asInt':'2'},"
+					"{'timeUnixNano':'18446744073709551615','asInt':'3'}")),
+	       "c_total{} 1 @1000\ng{} 1 @1\ng{} 2 @9223372036854\ng{} 3 @18446744073709\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_INVALID], 2);
+	translator_free(t);
+}
+
 static void an_expiry_below_a_second_is_none_of_zero(void **state)
 {
 	struct translator_options options = plain;
@@ -747,6 +867,93 @@ static void an_expiry_below_a_second_is_none_of_zero(void **state)
 	assert_int_equal(tr.n_samples, 0);
 	assert_int_equal(translator_expire(t, 2 * SECOND, 2000, 1000, &tr), 0);
 	assert_int_equal(tr.n_samples, 1);
+	translator_free(t);
+}
+
+/* A point's attributes: how many, and how long the value of the first is. */
+static enum translate_drop drop_of_attributes(struct translator *t, size_t n, size_t len)
+{
+	struct buffer json = BUFFER_INIT;
+	struct translator_figures before = *translator_figures(t);
+	const struct translator_figures *f = translator_figures(t);
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	enum translate_drop reason = TRANSLATE_DROPS;
+	struct batch *b;
+
+	buffer_append_string(&json, "{'resourceMetrics':[{'scopeMetrics':[{'metrics':[{'name':'g',"
+	                            "'gauge':{'dataPoints':[{'timeUnixNano':'1000000000',"
+	                            "'attributes':[");
+	for (size_t i = 0; i < n; i++) {
+		buffer_printf(&json, "%s{'key':'k%zu','value':{'stringValue':'", i ? "," : "", i);
+		for (size_t j = 0; j < (i ? 1 : len); j++)
+			buffer_append_byte(&json, 'v');
+		buffer_append_string(&json, "'}}");
+	}
+	buffer_append_string(&json, "]}]}}]}]}]}");
+	b = come(buffer_string(&json));
+	assert_non_null(b);
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	assert_null(translation_wrong(t, &tr, NAME_ESCAPED_SUFFIXED));
+	for (int i = 0; i < TRANSLATE_DROPS; i++)
+		if (f->dropped[i] != before.dropped[i])
+			reason = (enum translate_drop)i;
+	assert_int_equal(tr.n_samples, reason == TRANSLATE_DROPS ? 1 : 0);
+	batch_unref(b);
+	buffer_fini(&json);
+	return reason;
+}
+
+static void labels_are_bounded_in_number_and_length(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	assert_int_equal(drop_of_attributes(t, 1, 65536), TRANSLATE_DROPS);
+	assert_int_equal(drop_of_attributes(t, 255, 1), TRANSLATE_DROPS);
+	assert_int_equal(drop_of_attributes(t, 256, 1), TRANSLATE_TOO_LARGE);
+	assert_int_equal(drop_of_attributes(t, 10000, 1), TRANSLATE_TOO_LARGE);
+	assert_int_equal(drop_of_attributes(t, 1, 1 << 20), TRANSLATE_TOO_LARGE);
+	assert_int_equal(translator_table(t)->count, 2);
+	translator_free(t);
+}
+
+static void series_over_the_bound_leave_nothing_behind(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+	struct error error = ERROR_INIT;
+	size_t bytes;
+
+	(void)state;
+	options.max_series = 10;
+	t = begin(&options);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(drop_of_attributes(t, 1, (size_t)i + 1), TRANSLATE_DROPS);
+	bytes = translator_table(t)->symbols.bytes;
+	for (int round = 0; round < 20; round++) {
+		struct buffer json = BUFFER_INIT;
+		struct batch *b;
+
+		buffer_append_string(&json, "{'resourceMetrics':[{'scopeMetrics':[{'metrics':["
+		                            "{'name':'g','gauge':{'dataPoints':[");
+		for (int i = 0; i < 1000; i++)
+			buffer_printf(&json,
+			              "%s{'timeUnixNano':'1000000000','attributes':[{'key':'n',"
+			              "'value':{'intValue':'%d'}}]}",
+			              i ? "," : "", round * 1000 + i);
+		buffer_append_string(&json, "]}}]}]}]}");
+		b = come(buffer_string(&json));
+		assert_non_null(b);
+		assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+		assert_int_equal(tr.n_samples, 0);
+		batch_unref(b);
+		buffer_fini(&json);
+	}
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_SERIES_LIMIT], 20000);
+	assert_int_equal(translator_table(t)->symbols.bytes, bytes);
+	assert_int_equal(translator_table(t)->count, 10);
 	translator_free(t);
 }
 
@@ -970,8 +1177,14 @@ int main(void)
 		cmocka_unit_test(exponential_deltas_meet_at_the_lower_scale),
 		cmocka_unit_test(adding_up_equals_a_reference),
 		cmocka_unit_test(a_sum_that_may_fall_is_no_ratio),
+		cmocka_unit_test(a_point_is_lost_once_however_many_samples_it_has),
+		cmocka_unit_test(target_info_is_nothing_that_can_be_lost),
+		cmocka_unit_test(deltas_of_two_sources_are_added_in_the_order_of_their_times),
 		cmocka_unit_test(no_delta_spoils_a_total),
+		cmocka_unit_test(strange_times_are_told_without_a_start_or_not_at_all),
 		cmocka_unit_test(an_expiry_below_a_second_is_none_of_zero),
+		cmocka_unit_test(labels_are_bounded_in_number_and_length),
+		cmocka_unit_test(series_over_the_bound_leave_nothing_behind),
 		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
 		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
