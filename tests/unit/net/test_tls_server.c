@@ -3,7 +3,6 @@
 #include "core/net/stream.h"
 #include "tests/unit/net/net_test.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -165,12 +165,17 @@ static void begin(struct server *s, void **state, const char *certificate)
 	s->settings = (struct tls_settings){.cert_file = cert, .key_file = key};
 }
 
-static void start(struct server *s)
+static void start_on(struct server *s, const char *where)
 {
-	struct endpoint endpoint = net_test_endpoint("127.0.0.1:0");
+	struct endpoint endpoint = net_test_endpoint(where);
 
 	assert_int_equal(tls_server_context_new(&s->settings, &s->tls, NULL), 0);
 	assert_int_equal(tcp_listen(s->net->loop, &endpoint, on_accept, s, &s->listener, NULL), 0);
+}
+
+static void start(struct server *s)
+{
+	start_on(s, "127.0.0.1:0");
 }
 
 static void end(struct server *s)
@@ -585,8 +590,6 @@ static void keeps_the_old_certificate_when_the_new_is_bad(void **state)
 		install(bad[i].cert, bad[i].key);
 		assert_said(shake_hands(&s, ""), "subject=CN = server");
 		assert_int_equal(s.refused, i + 1);
-		assert_non_null(strstr(s.refresh, "the renewed TLS files cannot be used, the old "
-		                                  "ones stay in use: "));
 		assert_non_null(strstr(s.refresh, bad[i].says));
 		assert_said(shake_hands(&s, ""), "subject=CN = server");
 		assert_int_equal(s.refused, i + 1); /* once per change */
@@ -702,7 +705,7 @@ static void sends_back_much(void **state)
 
 /* ---- a client that asks for key updates: every one asks for another back */
 
-enum { ASKED = 400000 };
+enum { ASKED = 50000 };
 
 struct asker {
 	SSL_CTX *context;
@@ -734,18 +737,19 @@ static void asker_read(struct asker *a)
 		BIO_write(SSL_get_rbio(a->ssl), bytes, (int)n);
 }
 
+/* On a Unix socket, whose buffers the kernel keeps small. */
 static void asker_begin(struct asker *a, struct server *s)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_port = htons(tcp_listener_port(s->listener)),
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int room = 4096;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char endpoint[128];
 
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", at("socket"));
+	snprintf(endpoint, sizeof endpoint, "unix:%s", at("socket"));
+	start_on(s, endpoint);
 	a->context = SSL_CTX_new(TLS_client_method());
 	a->ssl = SSL_new(a->context);
 	SSL_set_bio(a->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-	a->fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(setsockopt(a->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+	a->fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(connect(a->fd, (struct sockaddr *)&address, sizeof address), 0);
 	while (SSL_connect(a->ssl) != 1) {
 		asker_send(a, s);
@@ -776,16 +780,17 @@ static void ends_who_asks_for_key_updates_and_reads_none(void **state)
 	struct asker a;
 
 	begin(&s, state, "server");
-	start(&s);
 	asker_begin(&a, &s);
 	for (int i = 0; i < ASKED && !s.ended; i++) {
 		asker_ask(&a, &s);
+		if (i % 200 == 0)
+			loop_run_once(s.net->loop);
 		if (!s.ended)
 			assert_true(stream_unsent(s.peers[0].stream) < 600000);
 	}
 	assert_ended(&s, 0, " asks for one key update of TLS after the other and reads none");
-	asker_end(&a);
 	end(&s);
+	asker_end(&a);
 }
 
 static void answers_who_asks_for_key_updates_and_reads_them(void **state)
@@ -796,9 +801,8 @@ static void answers_who_asks_for_key_updates_and_reads_them(void **state)
 
 	begin(&s, state, "server");
 	s.swallow = true;
-	start(&s);
 	asker_begin(&a, &s);
-	for (int i = 0; i < ASKED / 20; i++) {
+	for (int i = 0; i < ASKED; i++) {
 		asker_ask(&a, &s);
 		if (i % 200 == 0)
 			loop_run_once(s.net->loop);
@@ -810,8 +814,8 @@ static void answers_who_asks_for_key_updates_and_reads_them(void **state)
 	while (s.peers[0].received < 5 && !s.ended)
 		loop_run_once(s.net->loop);
 	assert_int_equal(s.peers[0].received, 5);
-	asker_end(&a);
 	end(&s);
+	asker_end(&a);
 }
 
 /* ---- mistakes in the settings */
