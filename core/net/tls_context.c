@@ -483,8 +483,7 @@ int tls_context_refresh(struct tls_context *c, struct error *error)
 	if (r < 0 && (changed || !was_stale)) {
 		if (error)
 			*error = why;
-		return error_wrap(error, "the renewed TLS files cannot be used, the old ones "
-		                         "stay in use");
+		return r;
 	}
 	return r < 0 ? 0 : r;
 }
