@@ -21,6 +21,7 @@ static const char *const kind_names[] = {
 	[KIND_COMPONENT] = "component id",
 	[KIND_STRING_LIST] = "list of strings",
 	[KIND_STRING_MAP] = "map of strings",
+	[KIND_SCALAR] = "string, number or bool",
 	[KIND_GROUP] = "block",
 	[KIND_OPTIONAL] = "optional block",
 	[KIND_GROUP_LIST] = "list of blocks",
@@ -209,6 +210,9 @@ static void schema_type(const struct option *option, struct buffer *out)
 	case KIND_STRING_MAP:
 		buffer_append_string(out, "{\"type\":\"object\",\"additionalProperties\":{"
 		                          "\"type\":[\"string\",\"null\"]}}");
+		break;
+	case KIND_SCALAR:
+		buffer_append_string(out, "{\"type\":[\"string\",\"number\",\"boolean\"]}");
 		break;
 	case KIND_GROUP:
 	case KIND_OPTIONAL:

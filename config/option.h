@@ -27,6 +27,7 @@ enum option_kind {
 	KIND_COMPONENT,   /* const char *: id of another component, usually an extension */
 	KIND_STRING_LIST, /* struct string_list; a plain string is split on commas */
 	KIND_STRING_MAP,  /* struct string_map: free keys, string values */
+	KIND_SCALAR,      /* struct scalar: text, number or bool, as it is written */
 	KIND_GROUP,       /* a struct embedded in the config struct, with a table of its own */
 	KIND_OPTIONAL,    /* the same, with a bool enabled that says whether the block is on */
 	KIND_GROUP_LIST,  /* struct group_list: a list of maps, each filled as a struct of size
@@ -52,6 +53,23 @@ struct string_map {
 		const char *key, *value;
 	} * items;
 	size_t count;
+};
+/* What was written, with the type that YAML's core schema gives it. */
+enum scalar_kind {
+	SCALAR_IS_ABSENT,
+	SCALAR_IS_STRING,
+	SCALAR_IS_BOOL,
+	SCALAR_IS_INT,
+	SCALAR_IS_FLOAT
+};
+struct scalar {
+	enum scalar_kind kind;
+	union {
+		const char *string;
+		bool boolean;
+		int64_t integer;
+		double number;
+	};
 };
 struct group_list {
 	void *items; /* count structs of the row's .size */
@@ -106,6 +124,8 @@ struct option {
 	OPTION_ROW(type, field, KIND_STRING_LIST, struct string_list, __VA_ARGS__)
 #define OPTION_STRING_MAP(type, field, ...)                                                        \
 	OPTION_ROW(type, field, KIND_STRING_MAP, struct string_map, __VA_ARGS__)
+#define OPTION_SCALAR(type, field, ...)                                                            \
+	OPTION_ROW(type, field, KIND_SCALAR, struct scalar, __VA_ARGS__)
 #define OPTION_GROUP(type, field, table, ...)                                                      \
 	{                                                                                          \
 		.name = #field, .kind = KIND_GROUP, .offset = offsetof(type, field),               \

@@ -4,6 +4,9 @@
 #include "core/base/units.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const char redacted[] = "\"[REDACTED]\"";
 
@@ -205,6 +208,45 @@ static void print_number(const struct option *option, const void *field, struct 
 	}
 }
 
+/* Reads back as the same type: a string that looks like a number is quoted, a float has a point. */
+static void print_typed(const struct scalar *value, bool hide, struct buffer *out)
+{
+	char number[32];
+
+	if (hide && value->kind != SCALAR_IS_ABSENT) {
+		buffer_append_string(out, redacted);
+		return;
+	}
+	switch (value->kind) {
+	case SCALAR_IS_ABSENT:
+		buffer_append_string(out, "null");
+		break;
+	case SCALAR_IS_STRING:
+		print_string(value->string, out);
+		break;
+	case SCALAR_IS_BOOL:
+		buffer_append_string(out, value->boolean ? "true" : "false");
+		break;
+	case SCALAR_IS_INT:
+		buffer_printf(out, "%" PRId64, value->integer);
+		break;
+	case SCALAR_IS_FLOAT:
+		if (!isfinite(value->number)) {
+			buffer_append_string(out, isnan(value->number) ? ".nan"
+			                          : value->number < 0  ? "-.inf"
+			                                               : ".inf");
+			break;
+		}
+		snprintf(number, sizeof number, "%.15g", value->number);
+		if (strtod(number, NULL) != value->number)
+			snprintf(number, sizeof number, "%.17g", value->number);
+		buffer_append_string(out, number);
+		if (!strpbrk(number, ".e"))
+			buffer_append_string(out, ".0");
+		break;
+	}
+}
+
 /* What follows "key:". */
 static void print_field(const struct option *option, const void *field, unsigned indent,
                         unsigned flags, struct buffer *out)
@@ -243,6 +285,8 @@ static void print_field(const struct option *option, const void *field, unsigned
 		print_text(text ? text : "", hide, out);
 	} else if (option->kind == KIND_ENDPOINT)
 		print_text(((const struct endpoint *)field)->text, hide, out);
+	else if (option->kind == KIND_SCALAR)
+		print_typed(field, hide, out);
 	else if (hide)
 		buffer_append_string(out, redacted);
 	else

@@ -422,6 +422,44 @@ static int set_string_map(struct walk *w, const struct option *option, struct st
 	return 0;
 }
 
+/* The type is the value's own: "5" in quotes is a string, 5 an int, 5.0 a float. */
+static int set_scalar(struct walk *w, const struct option *option, struct scalar *field,
+                      const struct node *node, const struct path *path)
+{
+	struct scalar value = {0};
+	char text[SHOWN_MAX + 8];
+	uint64_t magnitude;
+	bool negative;
+
+	if (node->kind != NODE_SCALAR)
+		return refuse_type(w, option, node, path, "string, number or bool", "");
+	switch (node->type) {
+	case SCALAR_STRING:
+		value.kind = SCALAR_IS_STRING;
+		if (copy_string(w, string_of(node), &value.string) < 0)
+			return value_no_memory(w, node->at, path);
+		break;
+	case SCALAR_BOOL:
+		value.kind = SCALAR_IS_BOOL;
+		value.boolean = node_bool(node);
+		break;
+	case SCALAR_INT:
+		value.kind = SCALAR_IS_INT;
+		if (node_int(node, &negative, &magnitude) < 0 ||
+		    magnitude > (uint64_t)INT64_MAX + negative)
+			return value_refuse(w, option, node, path, "is out of range: %s",
+			                    shown(option, node, text));
+		value.integer = (int64_t)(negative ? 0 - magnitude : magnitude);
+		break;
+	case SCALAR_FLOAT:
+		value.kind = SCALAR_IS_FLOAT;
+		value.number = node_float(node);
+		break;
+	}
+	*field = value;
+	return 0;
+}
+
 int value_set(struct walk *w, const struct option *option, void *field, const struct node *node,
               const struct path *path)
 {
@@ -448,6 +486,8 @@ int value_set(struct walk *w, const struct option *option, void *field, const st
 		return set_string_list(w, option, field, node, path);
 	case KIND_STRING_MAP:
 		return set_string_map(w, option, field, node, path);
+	case KIND_SCALAR:
+		return set_scalar(w, option, field, node, path);
 	case KIND_GROUP:
 	case KIND_OPTIONAL:
 	case KIND_GROUP_LIST:

@@ -37,6 +37,8 @@ bool walk_is_empty(const struct option *option, const void *field)
 		return ((const struct string_list *)field)->count == 0;
 	case KIND_STRING_MAP:
 		return ((const struct string_map *)field)->count == 0;
+	case KIND_SCALAR:
+		return ((const struct scalar *)field)->kind == SCALAR_IS_ABSENT;
 	case KIND_GROUP_LIST:
 		return ((const struct group_list *)field)->count == 0;
 	default:

@@ -1,4 +1,5 @@
 /* The walker against the fake exporter, which has every kind of option. */
+#include "config/print.h"
 #include "config/walk.h"
 #include "core/pipeline/plan.h"
 #include "tests/unit/config/fake_types.h"
@@ -246,6 +247,89 @@ static void joins_maps_to_their_anchors(void **state)
 	END;
 }
 
+/* ---- values of any scalar type */
+
+struct typed {
+	struct scalar value;
+};
+static const struct option typed_options[] = {OPTION_SCALAR(struct typed, value,
+                                                            .doc = "Anything."),
+                                              OPTION_END};
+
+static int fill_typed(struct fixture *f, const char *yaml, struct typed *ret)
+{
+	const struct node *node = NULL;
+
+	*ret = (struct typed){0};
+	assert_int_equal(yaml_read(slice_from_string(yaml), "t.yaml", &f->arena, &f->diagnostics,
+	                           &node),
+	                 0);
+	return walk_config(&f->walk, typed_options, ret, node, (struct position){"t.yaml", 1, 1},
+	                   "p::x");
+}
+
+static void keeps_the_type_of_a_scalar_and_prints_it_back(void **state)
+{
+	static const struct {
+		const char *written;
+		enum scalar_kind kind;
+		const char *printed;
+	} rows[] = {
+		{"{value: abc}", SCALAR_IS_STRING, "value: abc\n"},
+		{"{value: '5'}", SCALAR_IS_STRING, "value: \"5\"\n"},
+		{"{value: ''}", SCALAR_IS_STRING, "value: \"\"\n"},
+		{"{value: 5}", SCALAR_IS_INT, "value: 5\n"},
+		{"{value: -9223372036854775808}", SCALAR_IS_INT, "value: -9223372036854775808\n"},
+		{"{value: 5.0}", SCALAR_IS_FLOAT, "value: 5.0\n"},
+		{"{value: 0.1}", SCALAR_IS_FLOAT, "value: 0.1\n"},
+		{"{value: 1e300}", SCALAR_IS_FLOAT, "value: 1e+300\n"},
+		{"{value: .inf}", SCALAR_IS_FLOAT, "value: .inf\n"},
+		{"{value: true}", SCALAR_IS_BOOL, "value: true\n"},
+		{"{value: }", SCALAR_IS_ABSENT, ""},
+		{"{}", SCALAR_IS_ABSENT, ""},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct fixture f;
+		struct typed config, again;
+		struct buffer out = BUFFER_INIT;
+
+		open_fixture(&f);
+		assert_int_equal(fill_typed(&f, rows[i].written, &config), 0);
+		assert_int_equal(config.value.kind, rows[i].kind);
+		print_config(typed_options, &config, 0, 0, &out);
+		assert_string_equal(buffer_string(&out), rows[i].printed);
+		assert_int_equal(fill_typed(&f, out.len ? buffer_string(&out) : "{}", &again), 0);
+		assert_int_equal(again.value.kind, rows[i].kind);
+		buffer_fini(&out);
+		close_fixture(&f);
+	}
+}
+
+static void refuses_what_is_no_scalar(void **state)
+{
+	static const char *const rows[][2] = {
+		{"{value: [a]}",
+	         "t.yaml:1:9: p::x: 'value' expected type 'string, number or bool', "
+	         "got unconvertible type 'list'"},
+		{"{value: 9223372036854775808}",
+	         "t.yaml:1:9: p::x: 'value' is out of range: \"9223372036854775808\""},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct fixture f;
+		struct typed config;
+		struct buffer out = BUFFER_INIT;
+
+		open_fixture(&f);
+		assert_int_equal(fill_typed(&f, rows[i][0], &config), -EINVAL);
+		diagnostics_print(&f.diagnostics, &out);
+		assert_non_null(strstr(buffer_string(&out), rows[i][1]));
+		buffer_fini(&out);
+		close_fixture(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +348,8 @@ int main(void)
 		cmocka_unit_test(requires_what_is_required_also_without_any_value),
 		cmocka_unit_test(goes_on_after_a_mistake),
 		cmocka_unit_test(joins_maps_to_their_anchors),
+		cmocka_unit_test(keeps_the_type_of_a_scalar_and_prints_it_back),
+		cmocka_unit_test(refuses_what_is_no_scalar),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
