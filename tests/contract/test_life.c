@@ -44,6 +44,16 @@ static const struct {
 	{RECEIVER, "otlp",
          "{protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}}",
          "{protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '192.0.2.1:1'}}}"},
+	{PROCESSOR, "attributes",
+         "{include: {match_type: regexp, span_names: ['.']}, actions: [{key: a, action: upsert, "
+         "value: x}, {key: b, action: upsert, from_attribute: a}, {key: a, action: hash}, {key: b, "
+         "action: extract, pattern: '(?P<c>.*)'}, {pattern: c, action: delete}, {key: b, action: "
+         "convert, converted_type: int}]}",
+         NULL},
+	{PROCESSOR, "resource",
+         "{attributes: [{key: a, action: upsert, from_context: client.address, default_value: x}, "
+         "{key: a, action: hash}]}",
+         NULL},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
 };
 
