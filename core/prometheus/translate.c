@@ -88,6 +88,7 @@ void translator_free(struct translator *t)
 	free(t->points);
 	free(t->samples);
 	free(t->sorted);
+	free(t->torn);
 	free(t->ended);
 	free(t);
 }
@@ -110,7 +111,7 @@ static void begin(struct translator *t, uint64_t now_ns)
 	arena_fini(&t->arena);
 	t->pending = (struct translator_figures){0};
 	t->n_points = t->n_samples = t->samples_needed = 0;
-	t->deltas_disordered = t->disordered = false;
+	t->deltas_disordered = t->disordered = t->any_torn = false;
 	t->now = (uint32_t)(now_ns / NS_PER_S);
 }
 
@@ -168,7 +169,7 @@ static void tell_end(struct translator *t, struct series *s, int64_t ms)
 	if (s->streams || s->ended)
 		return;
 	if (s->last_ms != INT64_MIN && !s->stale)
-		tell_stale(t, s, ms > s->last_ms ? ms : s->last_ms + 1);
+		tell_stale(t, s, ms > s->last_ms ? ms : s->last_ms + 1, SAMPLE_OF_NO_POINT);
 	if (translator_end_series(t, s))
 		t->ended[t->n_ended++] = s;
 }
@@ -228,9 +229,9 @@ int translator_batch(struct translator *t, const struct batch *b, uint64_t now_n
 	if (r < 0)
 		return r;
 	retired = retired_series(t);
-	if (!reserve(t, t->samples_needed + retired) || !reserve_ended(t, retired))
+	if (!reserve(t, t->samples_needed + retired) || !reserve_ended(t, retired) ||
+	    !tell_points(t))
 		return error_no_memory(error);
-	tell_points(t);
 	finish(t, ret);
 	return 0;
 }

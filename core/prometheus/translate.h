@@ -94,6 +94,9 @@ struct exemplar {
 	size_t n_labels;
 };
 
+/* sample.point of what is no point's, or of a point that was dropped in part. */
+#define SAMPLE_OF_NO_POINT UINT32_MAX
+
 struct sample {
 	struct series *series;
 	int64_t ms;       /* since 1970 */
@@ -103,9 +106,13 @@ struct sample {
 		const struct native_histogram *histogram; /* SERIES_NATIVE */
 	};
 	const struct exemplar *exemplars;
-	uint32_t n_exemplars;
-	bool late; /* not newer than what was told before (tell_late) */
-	bool stale;
+	uint32_t n_exemplars : 30;
+	uint32_t late : 1; /* not newer than what was told before (tell_late) */
+	uint32_t stale : 1;
+	/* Which of the batch's points it belongs to, counted in its order. Target info and the stale
+	 * markers of series that end are SAMPLE_OF_NO_POINT, and so are the samples that are left of
+	 * points counted as dropped: every point has one fate. */
+	uint32_t point;
 };
 
 /* Valid until the next call on the translator; a series for longer with series_ref(). */

@@ -20,7 +20,7 @@ enum point_kind {
 	POINT_CLASSIC,
 	POINT_SUMMARY,
 	POINT_STALE,       /* NoRecordedValue */
-	POINT_TARGET_INFO, /* none that came: nothing is lost with it */
+	POINT_TARGET_INFO, /* none that came */
 };
 
 /* What was collected of one point. */
@@ -39,6 +39,7 @@ struct point {
 	const uint32_t *buckets;          /* of the exemplars */
 	uint32_t n_exemplars;
 	uint32_t order;
+	uint32_t of; /* sample.point */
 	uint8_t kind;
 	bool delta;
 	bool starts; /* counts since a time */
@@ -58,6 +59,9 @@ struct translator {
 	size_t n_points, points_capacity;
 	struct sample *samples;
 	size_t n_samples, samples_capacity;
+	uint8_t *torn; /* bit by point: one of its samples was dropped */
+	size_t torn_capacity;
+	bool any_torn;
 	size_t samples_needed; /* by the points, and for streams that were retired */
 	struct sample
 		*sorted; /* room to sort the samples in, made when the first is out of order */
@@ -69,8 +73,6 @@ struct translator {
 	size_t n_ended, ended_capacity;
 	size_t sweep; /* where the next expiry begins */
 	uint32_t now; /* seconds */
-	/* Why the point being told, or a part of it, is lost; TRANSLATE_DROPS: it is not. */
-	enum translate_drop lost;
 };
 
 /* Where the walk stands. Names and family are made when the first series of a metric is. */
@@ -151,9 +153,10 @@ bool exemplars_build(struct translator *t, Otlp__Exemplar *const *list, size_t n
 
 /* ---- translate_tell.c */
 
-void tell_points(struct translator *t);
+/* False: no memory, nothing was told. */
+bool tell_points(struct translator *t);
 /* A stale marker; room for it there is. */
-void tell_stale(struct translator *t, struct series *s, int64_t ms);
+void tell_stale(struct translator *t, struct series *s, int64_t ms, uint32_t point);
 /* Sorts what needs it, and writes down what was told last. */
 void tell_commit(struct translator *t);
 

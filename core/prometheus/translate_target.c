@@ -255,6 +255,7 @@ struct point *point_add(struct place *at, stream_target target, uint64_t time_ns
 		.time_ns = time_ns,
 		.start_ms = at->starts ? (int64_t)(start_ns / NS_PER_MS) : 0,
 		.order = (uint32_t)t->n_points,
+		.of = (uint32_t)(t->pending.points - 1),
 		.delta = at->delta,
 		.starts = at->starts,
 	};
@@ -593,11 +594,11 @@ int collect_target_info(struct place *at)
 	} else {
 		r = target_info_series(at, &s);
 		if (r < 0)
-			return target_dropped(t, r);
+			return r == -ENOMEM ? r : 0; /* left out; it is no point */
 		target = target_of_series(s);
 		r = slot_add(t, id, target);
 		if (r < 0)
-			return target_dropped(t, r);
+			return r == -ENOMEM ? r : 0; /* left out; it is no point */
 	}
 	/* several groups of a batch may be of one resource */
 	s = target_series(target);
@@ -611,6 +612,7 @@ int collect_target_info(struct place *at)
 	if (!p)
 		return -ENOMEM;
 	p->kind = POINT_TARGET_INFO;
+	p->of = SAMPLE_OF_NO_POINT;
 	s->pending = (uint32_t)(t->n_points - 1);
 	return 0;
 }

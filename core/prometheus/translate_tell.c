@@ -5,15 +5,33 @@
 
 /* ---- one sample */
 
+/* Counts the point as dropped, the first time. */
+static void drop_point(struct translator *t, uint32_t point, enum translate_drop reason)
+{
+	uint8_t bit = (uint8_t)(1 << point % 8);
+
+	if (point == SAMPLE_OF_NO_POINT || (t->torn[point / 8] & bit))
+		return;
+	t->torn[point / 8] |= bit;
+	t->any_torn = true;
+	translator_drop(t, reason, 1);
+}
+
+static bool is_torn(const struct translator *t, uint32_t point)
+{
+	return t->any_torn && point != SAMPLE_OF_NO_POINT && (t->torn[point / 8] & 1 << point % 8);
+}
+
 /* What was added up is told with the next sample: nothing is lost with this one. */
-static void tell_lost(struct translator *t, const struct series *s, enum translate_drop reason)
+static void drop_sample(struct translator *t, const struct series *s, uint32_t point,
+                        enum translate_drop reason)
 {
 	if (!s->state)
-		t->lost = reason;
+		drop_point(t, point, reason);
 }
 
 /* The sample's place, or NULL when it is dropped. */
-static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
+static struct sample *tell(struct translator *t, struct series *s, int64_t ms, uint32_t point)
 {
 	struct sample *before = s->pending < t->n_samples ? &t->samples[s->pending] : NULL;
 	bool late = ms <= s->last_ms;
@@ -22,12 +40,12 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 		before = NULL;
 	/* Where late samples are told, the other one may be of another source. */
 	if (before && before->ms == ms && !t->options.tell_late) {
-		tell_lost(t, s, TRANSLATE_DUPLICATE);
-		*before = (struct sample){.series = s, .ms = ms, .late = late};
+		drop_sample(t, s, before->point, TRANSLATE_DUPLICATE);
+		*before = (struct sample){.series = s, .ms = ms, .late = late, .point = point};
 		return before;
 	}
 	if (late && !t->options.tell_late) {
-		tell_lost(t, s, ms == s->last_ms ? TRANSLATE_DUPLICATE : TRANSLATE_LATE);
+		drop_sample(t, s, point, ms == s->last_ms ? TRANSLATE_DUPLICATE : TRANSLATE_LATE);
 		return NULL;
 	}
 	if (before && ms < before->ms && !t->disordered && !t->options.tell_late) {
@@ -37,13 +55,14 @@ static struct sample *tell(struct translator *t, struct series *s, int64_t ms)
 			t->sorted_capacity = t->sorted ? t->samples_capacity : 0;
 		}
 		if (!t->sorted) {
-			tell_lost(t, s, TRANSLATE_NO_MEMORY);
+			drop_sample(t, s, point, TRANSLATE_NO_MEMORY);
 			return NULL;
 		}
 		t->disordered = true;
 	}
 	s->pending = (uint32_t)t->n_samples;
-	t->samples[t->n_samples] = (struct sample){.series = s, .ms = ms, .late = late};
+	t->samples[t->n_samples] =
+		(struct sample){.series = s, .ms = ms, .late = late, .point = point};
 	return &t->samples[t->n_samples++];
 }
 
@@ -70,7 +89,7 @@ static struct sample *tell_count(struct translator *t, const struct point *p, st
 		value = s->state->total;
 		start_ms = p->starts ? s->state->start_ms : 0;
 	}
-	sample = tell(t, s, ms);
+	sample = tell(t, s, ms, p->of);
 	if (sample) {
 		sample->value = value;
 		sample->start_ms = start_before(start_ms, ms);
@@ -78,7 +97,7 @@ static struct sample *tell_count(struct translator *t, const struct point *p, st
 	return sample;
 }
 
-void tell_stale(struct translator *t, struct series *s, int64_t ms)
+void tell_stale(struct translator *t, struct series *s, int64_t ms, uint32_t point)
 {
 	static const struct native_histogram ended = {.zero_threshold = 0};
 	struct native_histogram *histogram;
@@ -87,16 +106,16 @@ void tell_stale(struct translator *t, struct series *s, int64_t ms)
 	if (s->role == SERIES_NATIVE) {
 		histogram = arena_alloc(&t->arena, sizeof *histogram);
 		if (!histogram) {
-			translator_drop(t, TRANSLATE_NO_MEMORY, 1);
+			drop_point(t, point, TRANSLATE_NO_MEMORY);
 			return;
 		}
 		*histogram = ended;
 		histogram->sum = stale_nan();
-		sample = tell(t, s, ms);
+		sample = tell(t, s, ms, point);
 		if (sample)
 			sample->histogram = histogram;
 	} else {
-		sample = tell(t, s, ms);
+		sample = tell(t, s, ms, point);
 		if (sample)
 			sample->value = stale_nan();
 	}
@@ -113,10 +132,10 @@ static void tell_histogram(struct translator *t, const struct point *p, struct s
 	struct sample *sample;
 
 	if (!h) {
-		translator_drop(t, TRANSLATE_NO_MEMORY, 1);
+		drop_point(t, p->of, TRANSLATE_NO_MEMORY);
 		return;
 	}
-	sample = tell(t, s, ms);
+	sample = tell(t, s, ms, p->of);
 	if (!sample)
 		return;
 	sample->histogram = h;
@@ -139,7 +158,7 @@ static void tell_native_delta(struct translator *t, const struct point *p, struc
 		s->state->native->layout = layout;
 	}
 	if (!(custom ? native_add_custom(s, p->histogram) : native_add(s, p->exponential))) {
-		translator_drop(t, TRANSLATE_NO_MEMORY, 1);
+		drop_point(t, p->of, TRANSLATE_NO_MEMORY);
 		return;
 	}
 	tell_histogram(t, p, s, native_build_total(&t->arena, s, custom, bounds, n_bounds),
@@ -180,7 +199,7 @@ static void tell_summary(struct translator *t, const struct point *p, struct str
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct sample *sample =
-			tell(t, stream->series[i], (int64_t)(p->time_ns / NS_PER_MS));
+			tell(t, stream->series[i], (int64_t)(p->time_ns / NS_PER_MS), p->of);
 
 		if (sample)
 			sample->value = s->quantile_values[i]->value;
@@ -193,10 +212,8 @@ static void tell_summary(struct translator *t, const struct point *p, struct str
 static bool delta_begin(struct translator *t, const struct point *p, struct stream *stream)
 {
 	if (p->time_ns <= stream->last_ns) {
-		translator_drop(t,
-		                p->time_ns == stream->last_ns ? TRANSLATE_DUPLICATE
-		                                              : TRANSLATE_LATE,
-		                1);
+		drop_point(t, p->of,
+		           p->time_ns == stream->last_ns ? TRANSLATE_DUPLICATE : TRANSLATE_LATE);
 		return false;
 	}
 	stream->last_ns = p->time_ns;
@@ -220,9 +237,9 @@ static void tell_point(struct translator *t, const struct point *p)
 		int64_t ms = (int64_t)(p->time_ns / NS_PER_MS);
 
 		if (!stream)
-			tell_stale(t, s, ms);
+			tell_stale(t, s, ms, p->of);
 		for (uint32_t i = 0; stream && i < stream->n; i++)
-			tell_stale(t, stream->series[i], ms);
+			tell_stale(t, stream->series[i], ms, p->of);
 		return;
 	}
 	if (p->delta && !delta_begin(t, p, stream))
@@ -249,10 +266,9 @@ static void tell_point(struct translator *t, const struct point *p)
 		tell_summary(t, p, stream);
 		break;
 	case POINT_TARGET_INFO:
-		sample = tell(t, s, (int64_t)(p->time_ns / NS_PER_MS));
+		sample = tell(t, s, (int64_t)(p->time_ns / NS_PER_MS), p->of);
 		if (sample)
 			sample->value = 1;
-		t->lost = TRANSLATE_DROPS;
 		break;
 	case POINT_STALE:
 		break;
@@ -270,16 +286,23 @@ static int compare_points(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-void tell_points(struct translator *t)
+bool tell_points(struct translator *t)
 {
+	size_t torn = t->pending.points / 8 + 1;
+
+	if (t->torn_capacity < torn) {
+		free(t->torn);
+		t->torn = malloc(torn);
+		t->torn_capacity = t->torn ? torn : 0;
+	}
+	if (!t->torn)
+		return false;
+	memset(t->torn, 0, torn);
 	if (t->deltas_disordered)
 		qsort(t->points, t->n_points, sizeof *t->points, compare_points);
-	for (size_t i = 0; i < t->n_points; i++) {
-		t->lost = TRANSLATE_DROPS;
+	for (size_t i = 0; i < t->n_points; i++)
 		tell_point(t, &t->points[i]);
-		if (t->lost != TRANSLATE_DROPS)
-			translator_drop(t, t->lost, 1);
-	}
+	return true;
 }
 
 /* A merge sort, bottom up: samples of one time stay in the order in which they came. */
@@ -307,12 +330,6 @@ static void sort_samples(struct translator *t)
 		memcpy(t->samples, from, n * sizeof *from);
 }
 
-/* Every point has one series that is not a part of it, or a part that no point is without. */
-static bool is_whole(const struct series *s)
-{
-	return s->role == SERIES_VALUE || s->role == SERIES_COUNT || s->role == SERIES_NATIVE;
-}
-
 /* Of samples of one series and time, which are in the order in which they came, the last stays. */
 static void drop_duplicates(struct translator *t)
 {
@@ -324,9 +341,8 @@ static void drop_duplicates(struct translator *t)
 
 		if (s->pending < n && t->samples[s->pending].series == s &&
 		    t->samples[s->pending].ms == sample.ms) {
+			drop_sample(t, s, t->samples[s->pending].point, TRANSLATE_DUPLICATE);
 			t->samples[s->pending] = sample;
-			if (!s->state && is_whole(s))
-				translator_drop(t, TRANSLATE_DUPLICATE, 1);
 			continue;
 		}
 		s->pending = (uint32_t)n;
@@ -344,6 +360,8 @@ void tell_commit(struct translator *t)
 	for (size_t i = 0; i < t->n_samples; i++) {
 		struct sample *sample = &t->samples[i];
 
+		if (is_torn(t, sample->point))
+			sample->point = SAMPLE_OF_NO_POINT;
 		if (sample->ms > sample->series->last_ms) {
 			sample->series->last_ms = sample->ms;
 			sample->series->stale = sample->stale;

@@ -9,8 +9,8 @@
  * is dropped and counted) · not OTLP (PERMANENT) · points that cannot be translated (dropped and counted,
  * told as rejected).
  *
- * A ticket is a batch's account. Samples of a histogram share a point: lost samples are counted as points
- * in proportion, rounded up, so that a loss is never counted as nothing. */
+ * A ticket is a batch's account, in points: a histogram is one point and many samples, and sent when all of
+ * them are. */
 #include "exporters/prometheusremotewrite/prometheusremotewrite.h"
 
 #include "core/base/clock.h"
@@ -42,17 +42,16 @@ static bool answers_with_result(const struct remote_write_exporter *e)
 static void settle(struct remote_write_exporter *e, struct ticket *t)
 {
 	struct account *a = &e->account;
-	uint64_t lost = 0;
+	uint64_t lost = drops_total(&t->lost);
 
-	if (t->lost)
-		lost = (t->items * t->lost + t->samples - 1) / t->samples;
 	a->queued -= t->items;
 	a->sent += t->items - lost;
-	a->dropped.items[t->reason] += lost;
+	for (int i = 0; i < DROP_REASON_COUNT; i++)
+		a->dropped.items[i] += t->lost.items[i];
 	a->send_failed += lost;
 	if (t->items + t->rejected > 0) /* otherwise they are stale markers */
 		e->tickets--;
-	if (t->lost && t->reason == DROP_SHUTDOWN)
+	if (t->canceled)
 		done_call(t->done, &(struct outcome){.status = OUTCOME_CANCELED,
 		                                     .message = "interrupted due to shutdown"});
 	else
@@ -104,13 +103,14 @@ static void refuse(struct remote_write_exporter *e, struct batch *batch, struct 
 	done_retry(done, 0, message);
 }
 
-static uint64_t dropped_by_translator(const struct remote_write_exporter *e)
+/* Points of which every sample was told. */
+static uint64_t translated_points(const struct remote_write_exporter *e)
 {
 	const struct translator_figures *f = translator_figures(e->translator);
-	uint64_t n = 0;
+	uint64_t n = f->points;
 
 	for (size_t i = 0; i < TRANSLATE_DROPS; i++)
-		n += f->dropped[i];
+		n -= f->dropped[i];
 	return n;
 }
 
@@ -159,8 +159,8 @@ static void lose_translated(struct remote_write_exporter *e, struct ticket *tick
 
 static void take(struct remote_write_exporter *e, struct batch *batch, struct done done)
 {
-	struct ticket *ticket = calloc(1, sizeof *ticket);
-	uint64_t before = dropped_by_translator(e), items = batch->items, rejected;
+	struct ticket *ticket = ticket_new(batch->items);
+	uint64_t before = translated_points(e), items = batch->items, rejected, translated;
 	struct error error = ERROR_INIT;
 	struct translation translation;
 	int r;
@@ -177,9 +177,8 @@ static void take(struct remote_write_exporter *e, struct batch *batch, struct do
 		return;
 	}
 	batch_unref(batch);
-	rejected = dropped_by_translator(e) - before;
-	if (r < 0 || rejected > items)
-		rejected = items;
+	translated = r < 0 ? 0 : translated_points(e) - before;
+	rejected = translated < items ? items - translated : 0;
 	e->figures.failed_translations += rejected;
 	e->account.dropped.items[DROP_PERMANENT_ERROR] += rejected;
 	if (r < 0) {
@@ -284,7 +283,7 @@ static void refuse_held(struct remote_write_exporter *e)
 /* Markers are no items of anybody; without memory they are left out. */
 static void put_stale(struct remote_write_exporter *e, const struct translation *t)
 {
-	struct ticket *ticket = t->n_samples ? calloc(1, sizeof *ticket) : NULL;
+	struct ticket *ticket = t->n_samples ? ticket_new(0) : NULL;
 
 	if (ticket && !put(e, t, ticket))
 		free(ticket);

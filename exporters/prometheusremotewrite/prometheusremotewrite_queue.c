@@ -10,6 +10,26 @@ static size_t aligned(size_t size)
 	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
+struct ticket *ticket_new(size_t n_points)
+{
+	struct ticket *t = calloc(1, sizeof *t + n_points / 8 + 1);
+
+	if (t)
+		t->n_points = n_points;
+	return t;
+}
+
+static void ticket_lose(struct ticket *t, uint32_t point, enum drop_reason reason)
+{
+	uint8_t bit = (uint8_t)(1 << point % 8);
+
+	t->canceled |= reason == DROP_SHUTDOWN;
+	if (point >= t->n_points || (t->points[point / 8] & bit)) /* nobody's, or lost already */
+		return;
+	t->points[point / 8] |= bit;
+	t->lost.items[reason]++;
+}
+
 /* ---- copies of what a sample points to, behind the samples of its parcel */
 
 static size_t histogram_bytes(const struct native_histogram *h)
@@ -174,7 +194,6 @@ bool parcels_pack(const struct translation *t, struct ticket *ticket, size_t n,
 	for (size_t i = 0; i < n; i++)
 		if (ret[i])
 			ret[i]->at = 0;
-	ticket->samples += t->n_samples;
 	ticket->left += t->n_samples;
 out:
 	free(measures);
@@ -219,7 +238,8 @@ bool sample_queue_peek(const struct sample_queue *q, const struct parcel **place
 	return true;
 }
 
-static void pop(struct sample_queue *q, size_t n, bool lost, enum drop_reason reason)
+/* Of the samples that belong to points the first kept are sent; what comes then is lost. */
+static void pop(struct sample_queue *q, size_t n, size_t kept, enum drop_reason reason)
 {
 	assert(n <= q->samples);
 	q->samples -= n;
@@ -228,14 +248,17 @@ static void pop(struct sample_queue *q, size_t n, bool lost, enum drop_reason re
 		size_t here = p->n - p->at < n ? p->n - p->at : n;
 		struct ticket *ticket = p->ticket;
 
-		for (size_t i = 0; i < here; i++)
-			series_unref(q->table, p->samples[p->at + i].series);
+		for (size_t i = p->at; i < p->at + here; i++) {
+			const struct sample *s = &p->samples[i];
+
+			if (kept == 0)
+				ticket_lose(ticket, s->point, reason);
+			else if (s->point != SAMPLE_OF_NO_POINT)
+				kept--;
+			series_unref(q->table, s->series);
+		}
 		p->at += here;
 		n -= here;
-		if (lost && ticket->lost == 0)
-			ticket->reason = reason;
-		if (lost)
-			ticket->lost += here;
 		ticket->left -= here;
 		if (ticket->left == 0)
 			list_push(q->finished, &ticket->link);
@@ -249,10 +272,25 @@ static void pop(struct sample_queue *q, size_t n, bool lost, enum drop_reason re
 
 void sample_queue_pop_sent(struct sample_queue *q, size_t n)
 {
-	pop(q, n, false, DROP_PERMANENT_ERROR);
+	pop(q, n, SIZE_MAX, DROP_PERMANENT_ERROR);
 }
 
 void sample_queue_pop_lost(struct sample_queue *q, size_t n, enum drop_reason reason)
 {
-	pop(q, n, true, reason);
+	pop(q, n, 0, reason);
+}
+
+void sample_queue_pop_partly(struct sample_queue *q, size_t n, size_t lost, enum drop_reason reason)
+{
+	const struct parcel *place = NULL;
+	const struct sample *samples;
+	size_t of_points = 0, here;
+
+	for (size_t left = n; left > 0 && sample_queue_peek(q, &place, &samples, &here);
+	     left -= here) {
+		here = here < left ? here : left;
+		for (size_t i = 0; i < here; i++)
+			of_points += samples[i].point != SAMPLE_OF_NO_POINT;
+	}
+	pop(q, n, of_points > lost ? of_points - lost : 0, reason);
 }

@@ -14,16 +14,22 @@
 #include "core/prometheus/translate.h"
 #include "core/self/drops.h"
 
-/* One batch. */
+/* One batch. A point has its fate when its last sample has: sent, or lost for the reason of the first
+ * that was. */
 struct ticket {
-	struct list link;        /* of the finished */
-	struct done done;        /* fn NULL: told already, or nobody waits */
-	size_t items;            /* points of the batch that were translated */
-	size_t rejected;         /* and those that could not be */
-	size_t samples, left;    /* made of them; without a fate yet */
-	size_t lost;             /* samples */
-	enum drop_reason reason; /* of the first lost */
+	struct list link;  /* of the finished */
+	struct done done;  /* fn NULL: told already, or nobody waits */
+	size_t items;      /* points of the batch that were translated */
+	size_t rejected;   /* and those that could not be */
+	size_t left;       /* samples made of them, without a fate yet */
+	bool canceled;     /* of them some were lost at shutdown */
+	struct drops lost; /* points */
+	size_t n_points;
+	uint8_t points[]; /* bit by sample.point: it is lost */
 };
+
+/* For a batch with so many points. NULL: no memory. */
+struct ticket *ticket_new(size_t n_points);
 
 struct parcel {
 	struct list link;
@@ -43,7 +49,7 @@ struct sample_queue {
 };
 
 /* Samples divided among n queues by their series: ret[i] is NULL where there are none. Adds to
- * ticket->samples and left. False: no memory, nothing changed. */
+ * ticket->left. False: no memory, nothing changed. */
 bool parcels_pack(const struct translation *t, struct ticket *ticket, size_t n,
                   struct budget *budget, uint64_t now_ns, struct parcel **ret);
 
@@ -61,5 +67,8 @@ bool sample_queue_peek(const struct sample_queue *q, const struct parcel **place
 /* The first n have their fate: sent, or lost for that reason. */
 void sample_queue_pop_sent(struct sample_queue *q, size_t n);
 void sample_queue_pop_lost(struct sample_queue *q, size_t n, enum drop_reason reason);
+/* lost of them were, and nobody says which: in the account the last that belong to points. */
+void sample_queue_pop_partly(struct sample_queue *q, size_t n, size_t lost,
+                             enum drop_reason reason);
 
 #endif

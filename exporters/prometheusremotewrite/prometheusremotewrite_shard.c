@@ -166,21 +166,18 @@ static void count_refused(struct remote_write_exporter *e, unsigned status, size
 static void drop_refused(struct shard *s, unsigned status, const char *text, size_t lost)
 {
 	struct remote_write_exporter *e = s->exporter;
-	size_t rest = s->covered - lost;
 
 	count_refused(e, status, lost);
 	log_error(&e->component.log,
 	          "Exporting failed. Dropping data. not retryable error: %s (dropped_samples=%zu)",
 	          text, lost);
-	if (rest > 0) { /* which of them were taken nobody says: the first, in the account */
+	if (lost < s->covered) {
 		size_t covered = s->covered;
 
-		s->covered = rest;
 		e->figures.sent_batches++;
 		become_idle(s);
 		settle_suspects(s, covered);
-		sample_queue_pop_sent(&s->queue, rest);
-		sample_queue_pop_lost(&s->queue, lost, DROP_PARTIAL_REJECTED);
+		sample_queue_pop_partly(&s->queue, covered, lost, DROP_PARTIAL_REJECTED);
 	} else {
 		lose(s, DROP_PERMANENT_ERROR);
 	}

@@ -544,6 +544,25 @@ def test_loses_nothing_to_429_500_and_resets(stage):
         whole(judge, 200, 20)
 
 
+def test_counts_points_exactly_when_one_bucket_is_refused(stage):
+    """Of a hundred histograms, among 1,001 series, one bucket of one is refused: that point is dropped, whole, and no other."""
+    def script(judge, request):
+        bad = {("n", "00037"), ("le", "1")}
+        return (400, {}, b"no such bucket") if any(bad <= set(one.labels) for one in request.series) else None
+    for version, more in ((V1, ""), (V2, ", num_consumers: 1"), ("", ", num_consumers: 9")):
+        judge, sender = pair(stage, version, script, queue=more)
+        for step in range(3):
+            metrics = Metrics()
+            for n in range(100):
+                metrics.histogram("h", [1] * 8, [0.1, 0.5, 1, 2, 3, 4, 5], 4.5, NOW_MS + step, n=f"{n:05}")
+            sender.send_ok(metrics.request)
+        sender.wait_empty()
+        assert (sender.items("received"), sender.items("sent"), sender.items("dropped")) == (300, 297, 3)
+        assert sender.figure("weir_exporter_dropped_items", reason="permanent_error") == 3
+        assert judge.count() == 3 * (100 * 10 + 1 - 1)
+        assert sender.weir.stop() == 0
+
+
 def test_saves_the_good_ones_when_one_series_among_a_thousand_is_refused(stage):
     """A receiver that stores nothing of a request with that series in it."""
     bad = "00437"

@@ -515,6 +515,59 @@ static void exemplars_go_to_their_buckets(void **state)
 	            "g{} 1 @1000\n");
 }
 
+/* ---- whose samples they are */
+
+#define CLASSIC(ms)                                                                                \
+	"{'name':'h','histogram':{'aggregationTemporality':2,'dataPoints':[{'timeUnixNano':'" ms   \
+	"000000','count':'2','bucketCounts':['1','1'],'explicitBounds':[1]}]}}"
+
+/* The points of the samples, in their order. */
+static void expect_points(struct translator *t, const char *json, const uint32_t *wanted, size_t n)
+{
+	struct batch *b = come(json);
+	struct translation tr;
+	struct error error = ERROR_INIT;
+
+	assert_non_null(b);
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	batch_unref(b);
+	assert_int_equal(tr.n_samples, n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(tr.samples[i].point, wanted[i]);
+}
+
+static void every_point_has_one_fate(void **state)
+{
+	const struct translator_options with_target_info = {.no_target_info = false};
+	const char *resource = STRING("service.name", "s") "," STRING("a", "b");
+	struct translator *t = begin(&with_target_info);
+	const struct translator_figures *f = translator_figures(t);
+	const uint32_t none = SAMPLE_OF_NO_POINT;
+
+	(void)state;
+	expect_points(t,
+	              metrics(resource,
+	                      GAUGE("g", VALUE("1000", "1") "," VALUE("0", "1")) "," CLASSIC(
+				      "1000") "," GAUGE("z", VALUE("1000", "1"))),
+	              (const uint32_t[]){0, 2, 2, 2, 3, none}, 6);
+	assert_int_equal(f->dropped[TRANSLATE_INVALID], 1);
+	/* all series of a histogram are one point, and target_info is none: it came twice too */
+	expect_points(t, metrics(resource, CLASSIC("1000")), NULL, 0);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 1);
+	/* the last of one time counts, of the other nothing is left */
+	expect_points(t, metrics(resource, CLASSIC("2000") "," CLASSIC("2000")),
+	              (const uint32_t[]){1, 1, 1, none}, 4);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 2);
+	/* a histogram that loses one series to a gauge of its name: dropped, and the rest is no
+	 * point's */
+	expect_points(t,
+	              metrics(resource, CLASSIC("3000") "," GAUGE("h_count", VALUE("3000", "7"))),
+	              (const uint32_t[]){none, none, 1, none}, 4);
+	assert_int_equal(f->dropped[TRANSLATE_DUPLICATE], 3);
+	assert_int_equal(f->points, 4 + 1 + 2 + 2);
+	translator_free(t);
+}
+
 /* ---- deltas */
 
 static void deltas_are_added_up(void **state)
@@ -1161,6 +1214,7 @@ int main(void)
 		cmocka_unit_test(exponential_histograms_are_native_ones),
 		cmocka_unit_test(scales_above_8_are_merged_down),
 		cmocka_unit_test(what_contradicts_itself_is_dropped_and_counted),
+		cmocka_unit_test(every_point_has_one_fate),
 		cmocka_unit_test(explicit_histograms_are_custom_buckets_by_option),
 		cmocka_unit_test(colliding_attributes_are_joined),
 		cmocka_unit_test(resource_and_scope_become_labels),
