@@ -178,9 +178,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 class JudgeRemoteWrite:
     """knows: the versions it understands. A receiver of 1.0 alone meets 2.0 with blind: "415" or "400", or None: it reads it
-    as an empty request and answers 204. stored: what a judge before it has taken."""
+    as an empty request and answers 204. stored: what a judge before it has taken. context: of TLS."""
 
-    def __init__(self, script=None, knows=(1, 2), blind="415", port=0, stored=None):
+    def __init__(self, script=None, knows=(1, 2), blind="415", port=0, stored=None, context=None):
         self.script, self.knows, self.blind = script, knows, blind
         self.requests, self.violations = [], []
         self.stored = {} if stored is None else stored
@@ -204,6 +204,8 @@ class JudgeRemoteWrite:
 
         self.server = Server(("127.0.0.1", port), Bound)
         self.port = self.server.server_address[1]
+        if context:  # hands are shaken in the thread of the connection
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 

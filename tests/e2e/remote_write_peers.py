@@ -18,7 +18,7 @@ CONFIG = """
     receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
     exporters:
       prometheusremotewrite:
-        endpoint: "http://127.0.0.1:{backend}/api/v1/write"
+        endpoint: "{backend}/api/v1/write"
         retry_on_failure: {{initial_interval: 50ms, max_interval: {max_interval}{retry}}}
         remote_write_queue: {{flush_timeout: 20ms{queue}}}
         {more}
@@ -34,11 +34,14 @@ class Sender:
     """Sends OTLP metrics to a weir of its own."""
 
     def __init__(self, stage, backend, more="", queue="", retry="", max_interval="200ms", extensions="",
-                 extension_names=""):
+                 extension_names="", env=None):
+        """backend: a port, or the beginning of a URL."""
+        if isinstance(backend, int):
+            backend = f"http://127.0.0.1:{backend}"
         self.port = weirtest.free_port()
         self.weir = stage.weir(CONFIG.format(port=self.port, backend=backend, more=more, queue=queue, retry=retry,
                                              max_interval=max_interval, extensions=extensions,
-                                             extension_names=extension_names))
+                                             extension_names=extension_names), env=env)
 
     def send(self, request):
         """The answer's status and JSON."""
