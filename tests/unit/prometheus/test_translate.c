@@ -1010,6 +1010,369 @@ static void series_over_the_bound_leave_nothing_behind(void **state)
 	translator_free(t);
 }
 
+/* ---- one rule each */
+
+#define IN_SCOPE(resource, scope, schema, list)                                                    \
+	"{'resourceMetrics':[{'resource':{'attributes':[" resource                                 \
+	"]},'scopeMetrics':[{'scope':{" scope "},'schemaUrl':'" schema "','metrics':[" list        \
+	"]}]}]}"
+
+static struct translation tell_once(struct translator *t, const char *json)
+{
+	struct batch *b = come(json);
+	struct translation tr;
+	struct error error = ERROR_INIT;
+
+	assert_non_null(b);
+	assert_int_equal(translator_batch(t, b, 0, &tr, &error), 0);
+	batch_unref(b);
+	return tr;
+}
+
+static void scope_attributes_never_pass_for_its_fields(void **state)
+{
+	struct translator_options options = plain;
+	const char *json =
+		IN_SCOPE("",
+	                 "'attributes':[" STRING("name", "n") "," STRING("version", "v") "," STRING(
+				 "schema_url", "u") "," STRING("kind", "k") "]",
+	                 "", GAUGE("g", VALUE("1000", "1")));
+
+	(void)state;
+	expect_once(&options, json, "g{otel_scope_kind=\"k\"} 1 @1000\n");
+	options.no_scope_labels = true;
+	expect_once(&options, json, "g{} 1 @1000\n");
+}
+
+static void job_needs_a_name_and_target_info_an_identity(void **state)
+{
+	static const struct translator_options options = {0};
+
+	(void)state;
+	expect_once(&options,
+	            metrics(STRING("service.namespace", "eu"), GAUGE("g", VALUE("1000", "1"))),
+	            "g{} 1 @1000\n");
+	expect_once(&options,
+	            metrics(STRING("service.instance.id", "i") "," STRING("host.name", "h"),
+	                    GAUGE("g", VALUE("1000", "1"))),
+	            "g{instance=\"i\"} 1 @1000\n"
+	            "target_info{host_name=\"h\",instance=\"i\"} 1 @1000\n");
+}
+
+static void what_makes_a_stream_is_all_that_makes_its_series(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+	expect(t, IN_SCOPE("", "", "u1", GAUGE("g", VALUE("1000", "1"))),
+	       "g{otel_scope_schema_url=\"u1\"} 1 @1000\n");
+	expect(t, IN_SCOPE("", "", "u2", GAUGE("g", VALUE("1000", "2"))),
+	       "g{otel_scope_schema_url=\"u2\"} 2 @1000\n");
+	expect(t, metrics("", GAUGE("x", VALUE("1000", "1"))), "x{} 1 @1000\n");
+	expect(t,
+	       metrics("",
+	               "{'name':'x','unit':'s','gauge':{'dataPoints':[" VALUE("1000", "1") "]}}"),
+	       "x_seconds{} 1 @1000\n");
+	translator_free(t);
+}
+
+static void an_attribute_of_the_point_counts_more_than_one_of_the_resource(void **state)
+{
+	static const char *const all[] = {"*", NULL};
+	struct translator_options options = {.no_target_info = true, .resource_included = all};
+
+	(void)state;
+	expect_once(&options,
+	            metrics(STRING("a", "resource"),
+	                    GAUGE("g", "{'timeUnixNano':'1000000000','asInt':'1','attributes':"
+	                               "[" STRING("a", "point") "]}")),
+	            "g{a=\"point\"} 1 @1000\n");
+}
+
+static void metadata_makes_gauges_of_every_type(void **state)
+{
+	static const struct {
+		const char *name;
+		enum metric_type type;
+	} types[] = {{"info", METRIC_INFO},
+	             {"stateset", METRIC_STATESET},
+	             {"unknown", METRIC_UNKNOWN},
+	             {"counter", METRIC_GAUGE}};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof types / sizeof *types; i++) {
+		struct translator *t = begin(&plain);
+		struct translation tr;
+		char metric[512];
+
+		snprintf(metric, sizeof metric,
+		         "{'name':'x','%s':{%s'dataPoints':[" VALUE(
+				 "1000", "1") "]},'metadata':[{'key':'prometheus.type',"
+		                              "'value':{'stringValue':'%s'}}]}",
+		         i % 2 ? "sum" : "gauge", i % 2 ? "'aggregationTemporality':2," : "",
+		         types[i / 2].name);
+		tr = tell_once(t, metrics("", metric));
+		assert_int_equal(tr.n_samples, 1);
+		assert_int_equal(tr.samples[0].series->shape->family->type, types[i / 2].type);
+		translator_free(t);
+	}
+}
+
+/* A gauge without metadata, and then with it, is another one. */
+static void metadata_that_comes_later_counts(void **state)
+{
+	struct translator *t = begin(&plain);
+	struct translation tr;
+
+	(void)state;
+	expect(t,
+	       metrics("",
+	               "{'name':'x','unit':'1','gauge':{'dataPoints':[" VALUE("1000", "1") "]}}"),
+	       "x_ratio{} 1 @1000\n");
+	tr = tell_once(t,
+	               metrics("", "{'name':'x','unit':'1','gauge':{'dataPoints':[" VALUE(
+					   "2000", "1") "]},'metadata':[" STRING("prometheus.type",
+	                                                                         "stateset") "]}"));
+	assert_int_equal(tr.n_samples, 1);
+	assert_int_equal(tr.samples[0].series->shape->family->type, METRIC_STATESET);
+	translator_free(t);
+}
+
+static void bounds_and_quantiles_rise_and_are_numbers(void **state)
+{
+	static const char *const points[] = {
+		"'count':'2','explicitBounds':['NaN'],'bucketCounts':['1','1']",
+		"'count':'2','explicitBounds':['-Infinity'],'bucketCounts':['1','1']",
+		"'count':'3','explicitBounds':[2,1],'bucketCounts':['1','1','1']",
+		"'count':'3','explicitBounds':[1,1],'bucketCounts':['1','1','1']",
+		"'count':'3','explicitBounds':[1]",
+		"'count':'3','bucketCounts':['1','2']",
+	};
+	static const char *const quantiles[] = {"{'quantile':0.5},{'quantile':0.1}",
+	                                        "{'quantile':0.5},{'quantile':0.5}",
+	                                        "{'quantile':-0.5}", "{'quantile':'NaN'}"};
+	struct translator *t = begin(&plain);
+	const uint64_t *invalid = &translator_figures(t)->dropped[TRANSLATE_INVALID];
+	uint64_t wanted = 0;
+	struct buffer bounds = BUFFER_INIT;
+	char metric[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+		snprintf(metric, sizeof metric, HISTOGRAM("{'timeUnixNano':'1000000000',%s}"),
+		         points[i]);
+		expect(t, metrics("", metric), "");
+		assert_int_equal(*invalid, ++wanted);
+	}
+	for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++) {
+		snprintf(metric, sizeof metric,
+		         "{'name':'s','summary':{'dataPoints':[{'timeUnixNano':'1000000000',"
+		         "'quantileValues':[%s]}]}}",
+		         quantiles[i]);
+		expect(t, metrics("", metric), "");
+		assert_int_equal(*invalid, ++wanted);
+	}
+	/* and are not so many that one point fills the table */
+	buffer_append_string(&bounds,
+	                     "{'resourceMetrics':[{'scopeMetrics':[{'metrics':[{'name':'h',"
+	                     "'histogram':{'aggregationTemporality':2,'dataPoints':[{"
+	                     "'timeUnixNano':'1000000000','explicitBounds':[");
+	for (int i = 0; i < 2048; i++)
+		buffer_printf(&bounds, "%s%d", i ? "," : "", i);
+	buffer_append_string(&bounds, "],'bucketCounts':[");
+	for (int i = 0; i < 2049; i++)
+		buffer_append_string(&bounds, i ? ",'0'" : "'0'");
+	buffer_append_string(&bounds, "]}]}}]}]}]}");
+	expect(t, buffer_string(&bounds), "");
+	assert_int_equal(*invalid, ++wanted);
+	buffer_fini(&bounds);
+	translator_free(t);
+}
+
+static void layouts_that_change_keep_what_was_added(void **state)
+{
+	struct translator *t = begin(&plain);
+
+	(void)state;
+#define ANY_DELTA(start, ms, bounds, counts)                                                       \
+	"{'startTimeUnixNano':'" start "000000','timeUnixNano':'" ms                               \
+	"000000','count':'3','explicitBounds':[" bounds "],'bucketCounts':[" counts "]}"
+#define DELTAS(points)                                                                             \
+	metrics("",                                                                                \
+	        "{'name':'h','histogram':{'aggregationTemporality':1,'dataPoints':[" points "]}}")
+	tell_once(t, DELTAS(ANY_DELTA("1000", "2000", "1", "'1','2'")));
+	/* what was there before is not added again in another layout */
+	expect(t, DELTAS(ANY_DELTA("1000", "2000", "2", "'1','2'")),
+	       "h_bucket{le=\"1\"} stale @2001\n");
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_DUPLICATE], 1);
+	translator_free(t);
+
+	/* another source with a bucket more: all totals of the series begin anew */
+	t = begin(&plain);
+	tell_once(t, "{'resourceMetrics':[" OF_PID(
+			     "1", "{'name':'h','histogram':{'aggregationTemporality':1,"
+				  "'dataPoints':[" ANY_DELTA("1000", "2000", "1",
+	                                                     "'1','2'") "]}}") "]}");
+	expect(t,
+	       "{'resourceMetrics':[" OF_PID("2",
+	                                     "{'name':'h','histogram':{"
+	                                     "'aggregationTemporality':1,"
+	                                     "'dataPoints':[" ANY_DELTA("2000", "3000", "1,2",
+	                                                                "'1','1','1'") "]}}") "]}",
+	       "h_bucket{le=\"1\"} 1 @3000 from 2000\nh_bucket{le=\"2\"} 2 @3000 from 2000\n"
+	       "h_bucket{le=\"+Inf\"} 3 @3000 from 2000\nh_count{} 3 @3000 from 2000\n");
+	translator_free(t);
+}
+
+static void custom_deltas_begin_anew_with_new_bounds(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+
+	(void)state;
+	options.custom_buckets = true;
+	t = begin(&options);
+	tr = tell_once(t, DELTAS(ANY_DELTA("1000", "2000", "1", "'1','2'")));
+	assert_true(tr.samples[0].histogram->reset);
+	tr = tell_once(t, DELTAS(ANY_DELTA("2000", "3000", "1", "'1','2'")));
+	assert_int_equal(tr.samples[0].histogram->count, 6);
+	assert_false(tr.samples[0].histogram->reset);
+	tr = tell_once(t, DELTAS(ANY_DELTA("3000", "4000", "2", "'1','2'")));
+	assert_int_equal(tr.samples[0].histogram->count, 3);
+	assert_true(tr.samples[0].histogram->reset);
+	assert_int_equal(tr.samples[0].start_ms, 3000);
+	/* nothing lies above infinity */
+	tr = tell_once(t, DELTAS(ANY_DELTA("4000", "5000", "2,'Infinity'", "'1','1','1'")));
+	assert_int_equal(tr.n_samples, 0);
+	assert_int_equal(translator_figures(t)->dropped[TRANSLATE_INVALID], 1);
+	translator_free(t);
+}
+
+#define EXPONENTIAL_POINT(ms, count, more)                                                         \
+	"{'startTimeUnixNano':'1000000','timeUnixNano':'" ms "000000','count':'" count "'," more "}"
+
+static void native_histograms_stay_within_their_limits(void **state)
+{
+	struct translator *t = begin(&plain);
+	struct translation tr;
+	const struct native_histogram *h;
+
+	(void)state;
+	/* the lowest scale; thresholds; the end of the doubles */
+	tr = tell_once(t,
+	               metrics("", EXPONENTIAL(CUMULATIVE,
+	                                       EXPONENTIAL_POINT("1000", "1",
+	                                                         "'scale':-4,'zeroCount':'1'"))));
+	assert_int_equal(tr.n_samples, 1);
+	h = tr.samples[0].histogram;
+	assert_int_equal(h->schema, -4);
+	assert_true(h->zero_threshold == 1e-128);
+	tr = tell_once(t, metrics("", EXPONENTIAL(CUMULATIVE,
+	                                          EXPONENTIAL_POINT("2000", "1",
+	                                                            "'scale':0,'zeroThreshold':0.5,"
+	                                                            "'positive':{'offset':1100,"
+	                                                            "'bucketCounts':['1']}"))));
+	assert_int_equal(tr.n_samples, 1);
+	assert_true(tr.samples[0].histogram->zero_threshold == 0.5);
+	tr = tell_once(t, metrics("", EXPONENTIAL(CUMULATIVE,
+	                                          EXPONENTIAL_POINT("3000", "1",
+	                                                            "'positive':{'offset':1101,"
+	                                                            "'bucketCounts':['1']}"))));
+	assert_int_equal(tr.n_samples, 0);
+	translator_free(t);
+
+	/* totals: the larger threshold, few buckets, and no count that overflows */
+	t = begin(&plain);
+	tell_once(t,
+	          metrics("", EXPONENTIAL(DELTA, EXPONENTIAL_POINT("1000", "1",
+	                                                           "'scale':8,'zeroThreshold':0.25,"
+	                                                           "'zeroCount':'1'"))));
+	tr = tell_once(t,
+	               metrics("",
+	                       EXPONENTIAL(DELTA,
+	                                   EXPONENTIAL_POINT("2000", "2",
+	                                                     "'scale':8,'positive':{"
+	                                                     "'offset':-2560,'bucketCounts':['1']},"
+	                                                     "'negative':{'offset':5,"
+	                                                     "'bucketCounts':['1']}"))));
+	assert_true(tr.samples[0].histogram->zero_threshold == 0.25);
+	assert_false(tr.samples[0].histogram->reset);
+	tr = tell_once(t,
+	               metrics("",
+	                       EXPONENTIAL(DELTA,
+	                                   EXPONENTIAL_POINT("3000", "1",
+	                                                     "'scale':8,'positive':{'offset':2560,"
+	                                                     "'bucketCounts':['1']}"))));
+	h = tr.samples[0].histogram;
+	assert_int_equal(h->count, 4);
+	assert_int_equal(h->schema, 3);
+	tr = tell_once(
+		t,
+		metrics("", EXPONENTIAL(DELTA,
+	                                EXPONENTIAL_POINT("4000", "9223372036854775807",
+	                                                  "'zeroCount':'9223372036854775807'"))));
+	h = tr.samples[0].histogram;
+	assert_true(h->count == INT64_MAX && h->zero_count == INT64_MAX && h->reset);
+	translator_free(t);
+}
+
+static void exemplars_are_short_or_none(void **state)
+{
+	struct translator_options options = plain;
+	char json[1024], long_value[200];
+	static const char point[] = "{'timeUnixNano':'1000000000','asInt':'1','exemplars':[{"
+				    "'asInt':'1','spanId':'0000000000000000','filteredAttributes':"
+				    "[{'key':'k','value':{'stringValue':'%s'}}]}]}";
+
+	(void)state;
+	memset(long_value, 'x', sizeof long_value);
+	long_value[127] = '\0';
+	snprintf(json, sizeof json, point, long_value);
+	char metric[1400], wanted[400];
+	snprintf(metric, sizeof metric, SUM("c", CUMULATIVE, "%s"), json);
+	snprintf(wanted, sizeof wanted, "c_total{} 1 @1000 # 1@1000 k=%s\n", long_value);
+	expect_once(&options, metrics("", metric), wanted);
+
+	long_value[127] = 'x';
+	long_value[128] = '\0';
+	snprintf(json, sizeof json, point, long_value);
+	snprintf(metric, sizeof metric, SUM("c", CUMULATIVE, "%s"), json);
+	expect_once(&options, metrics("", metric), "c_total{} 1 @1000 # 1@1000\n");
+
+	/* characters are counted, not bytes */
+	for (int i = 0; i < 120; i += 2)
+		memcpy(long_value + i, "\xc3\xa4", 2);
+	memset(long_value + 120, 'x', 60);
+	long_value[180] = '\0';
+	snprintf(json, sizeof json, point, long_value);
+	snprintf(metric, sizeof metric, SUM("c", CUMULATIVE, "%s"), json);
+	snprintf(wanted, sizeof wanted, "c_total{} 1 @1000 # 1@1000 k=%s\n", long_value);
+	expect_once(&options, metrics("", metric), wanted);
+
+	options.no_exemplars = true;
+	expect_once(&options, metrics("", metric), "c_total{} 1 @1000\n");
+}
+
+static void what_is_stale_ends_without_another_marker(void **state)
+{
+	struct translator_options options = plain;
+	struct translator *t;
+	struct translation tr;
+
+	(void)state;
+	options.expiry_ns = SECOND;
+	t = begin(&options);
+	tell_once(t, metrics("", GAUGE("g", VALUE("1000", "1") ",{'timeUnixNano':'2000000000',"
+	                                                       "'flags':1}")));
+	assert_int_equal(translator_expire(t, 10 * SECOND, 9000, 1000, &tr), 0);
+	assert_int_equal(tr.n_samples, 0);
+	assert_int_equal(translator_table(t)->count, 0);
+	assert_int_equal(translator_expire(t, 10 * SECOND, 9000, 1000, &tr), 0);
+	assert_int_equal(translator_table(t)->symbols.bytes, 0);
+	translator_free(t);
+}
+
 /* ---- bounds and ends */
 
 static void a_full_table_drops_what_is_new_and_counts_it(void **state)
@@ -1239,6 +1602,18 @@ int main(void)
 		cmocka_unit_test(an_expiry_below_a_second_is_none_of_zero),
 		cmocka_unit_test(labels_are_bounded_in_number_and_length),
 		cmocka_unit_test(series_over_the_bound_leave_nothing_behind),
+		cmocka_unit_test(scope_attributes_never_pass_for_its_fields),
+		cmocka_unit_test(job_needs_a_name_and_target_info_an_identity),
+		cmocka_unit_test(what_makes_a_stream_is_all_that_makes_its_series),
+		cmocka_unit_test(an_attribute_of_the_point_counts_more_than_one_of_the_resource),
+		cmocka_unit_test(metadata_makes_gauges_of_every_type),
+		cmocka_unit_test(metadata_that_comes_later_counts),
+		cmocka_unit_test(bounds_and_quantiles_rise_and_are_numbers),
+		cmocka_unit_test(layouts_that_change_keep_what_was_added),
+		cmocka_unit_test(custom_deltas_begin_anew_with_new_bounds),
+		cmocka_unit_test(native_histograms_stay_within_their_limits),
+		cmocka_unit_test(exemplars_are_short_or_none),
+		cmocka_unit_test(what_is_stale_ends_without_another_marker),
 		cmocka_unit_test(a_full_table_drops_what_is_new_and_counts_it),
 		cmocka_unit_test(one_name_has_one_type_where_that_is_asked),
 		cmocka_unit_test(values_and_native_histograms_are_never_mixed),
