@@ -253,6 +253,26 @@ static void prints_strings_so_that_they_stay_strings(void **state)
 	}
 }
 
+static void describes_a_value_of_any_scalar_type(void **state)
+{
+	struct typed {
+		struct scalar value;
+	};
+	static const struct option options[] = {OPTION_SCALAR(struct typed, value,
+	                                                      .doc = "Anything."),
+	                                        OPTION_END};
+	struct buffer out = BUFFER_INIT;
+
+	describe_markdown(options, &out);
+	assert_non_null(strstr(buffer_string(&out),
+	                       "| `value` | string, number or bool |  | Anything. |\n"));
+	buffer_clear(&out);
+	describe_schema("x", options, &out);
+	assert_non_null(
+		strstr(buffer_string(&out), "{\"type\":[\"string\",\"number\",\"boolean\"]}"));
+	buffer_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +280,7 @@ int main(void)
 		cmocka_unit_test(makes_a_table_for_a_readme),
 		cmocka_unit_test(says_when_there_are_no_keys),
 		cmocka_unit_test(makes_a_json_schema),
+		cmocka_unit_test(describes_a_value_of_any_scalar_type),
 		cmocka_unit_test(prints_what_was_written_without_secrets),
 		cmocka_unit_test(prints_everything_in_effect_and_secrets_when_asked),
 		cmocka_unit_test(prints_strings_so_that_they_stay_strings),
