@@ -124,7 +124,8 @@ struct component_type {
 	int (*create)(const struct create_args *args, struct component **ret,
 	              struct error *error); /* memory only */
 	/* Reads the files that its configuration names, as start() would, and does nothing else that
-	 * anybody notices; for `weir validate`, instead of start(). May be NULL: there are none. */
+	 * anybody notices but what it logs; for `weir validate`, instead of start(). May be NULL: there
+	 * are none. */
 	int (*examine)(struct component *c, struct error *error);
 	int (*start)(struct component *c,
 	             struct error *error); /* listen, connect, attach; returns at

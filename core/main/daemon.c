@@ -278,10 +278,14 @@ int daemon_try(struct daemon *d, void (*tell)(const struct error *error))
 
 	d->log_sink.level = LOG_ERROR; /* nothing ran: nothing to tell */
 	r = build(d, &error);
-	if (r < 0)
+	if (r < 0) {
 		tell(&error);
-	else if (graph_examine(d->graph, tell) > 0)
-		r = -EINVAL;
+	} else {
+		d->log_sink.level = LOG_INFO; /* what a component finds is for who asked */
+		if (graph_examine(d->graph, tell) > 0)
+			r = -EINVAL;
+		d->log_sink.level = LOG_ERROR;
+	}
 	take_down(d);
 	return r;
 }

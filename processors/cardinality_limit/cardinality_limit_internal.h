@@ -1,0 +1,200 @@
+/* cardinality_limit_internal: what the files of the processor share. */
+#ifndef WEIR_PROCESSORS_CARDINALITY_LIMIT_INTERNAL_H
+#define WEIR_PROCESSORS_CARDINALITY_LIMIT_INTERNAL_H
+
+#include "core/component.h"
+#include "processors/cardinality_limit/places.h"
+
+/* One entry of `metrics`. */
+struct rule {
+	const char *name; /* glob */
+	uint64_t max_series;
+	struct string_list keep, drop;
+};
+
+struct cardinality_config {
+	uint64_t max_series, max_series_per_metric, max_tracked;
+	uint64_t idle; /* ns */
+	struct group_list metrics;
+};
+
+/* What is known of a metric, by its name. */
+struct metric_place {
+	uint64_t key;
+	uint64_t limit;          /* series, the one of the overflow included */
+	const struct rule *rule; /* the first that matches; NULL: none */
+	uint32_t n_series;       /* without those of the overflow */
+	uint32_t n_overflow;
+	bool overflowed; /* and the log says so */
+};
+
+/* A series that goes on. */
+struct series_place {
+	uint64_t key;
+	uint64_t metric;         /* key of its metric_place */
+	struct aggregate *total; /* cumulative, and made of several: what it stands at */
+	void *out;               /* the point of it in the batch of that turn */
+	uint32_t seen;           /* ms */
+	uint32_t turn : 31, overflow : 1;
+};
+
+enum last_kind { LAST_DOUBLE, LAST_INT, LAST_HISTOGRAM };
+
+/* The last value of a cumulative series that does not go on by itself. */
+struct last_place {
+	uint64_t key;
+	union {
+		double as_double;
+		int64_t as_int;
+		struct last_histogram *histogram;
+	};
+	uint32_t time;       /* of the point, ns >> LAST_TIME_SHIFT; compared around the circle */
+	uint32_t start : 22; /* a hash of the start time */
+	uint32_t kind : 2;   /* enum last_kind */
+	uint32_t seen : 8;   /* sixteenths of idle, around the circle */
+};
+_Static_assert(sizeof(struct last_place) == 24, "max_tracked counts places of 24 bytes");
+enum { LAST_TIME_SHIFT = 24, LAST_STEPS = 16 };
+
+struct last_histogram {
+	uint64_t bounds; /* a hash of them */
+	uint64_t count;
+	double sum;
+	size_t n; /* of counts */
+	uint64_t counts[];
+};
+
+/* The total of a series made of cumulative ones. */
+struct aggregate {
+	uint64_t start_ns, time_ns;
+	int64_t whole; /* of ints */
+	double real;   /* of doubles */
+	bool is_real;  /* there were doubles, or the ints are too many for 64 bits */
+	/* of histograms: */
+	uint64_t count;
+	bool has_sum, told;    /* told: bounds are chosen */
+	size_t n_bounds, held; /* bounds now; when allocated */
+	double *bounds;        /* held of them, then held + 1 counts */
+	uint64_t *counts;
+};
+
+enum dropped {
+	DROPPED_TRACKED, /* max_tracked is reached */
+	DROPPED_SERIES,  /* max_series has no place for the overflow series */
+	DROPPED_KIND,    /* summaries and exponential histograms, which are not merged */
+	DROPPED_VALUE,   /* what is no number cannot be added */
+	DROPPED_COUNT
+};
+
+struct cardinality {
+	struct component component;
+	const struct cardinality_config *config;
+	struct consumer next;
+	struct metrics_collector *collector;
+	uint64_t seed;
+	struct places metrics, series, lasts;
+	uint32_t turn;     /* batches rewritten, 31 bits */
+	size_t n_overflow; /* of the series */
+	size_t extra;      /* places of max_tracked that histograms take */
+	uint64_t swept_ns;
+	size_t series_hand, lasts_hand, metrics_hand;
+	struct buffer scratch;
+	uint64_t folded, merged, dropped[DROPPED_COUNT]; /* points */
+};
+
+/* Where a walk over a batch stands: the metric of one scope of one resource. */
+struct family {
+	uint64_t id;
+	struct metric_place *metric;
+	uint64_t overflow; /* the key of its overflow series */
+	struct slice name;
+	unsigned kind; /* data case, temporality << 8, monotonic << 16 */
+	bool cumulative, mergeable;
+};
+
+/* What becomes of a point. */
+struct verdict {
+	struct series_place *series; /* of which it becomes part; NULL: dropped */
+	bool joins;                  /* it is one of several that make up the series */
+};
+
+/* ---- keys */
+
+uint64_t key_bytes(const struct cardinality *p, struct slice bytes);
+uint64_t key_pair(const struct cardinality *p, uint64_t a, uint64_t b); /* never 0 */
+uint64_t key_scope(const struct cardinality *p, uint64_t resource, struct slice name,
+                   struct slice version, uint64_t attributes);
+uint64_t key_overflow(const struct cardinality *p); /* of the overflow's one attribute */
+
+/* The sum of the hashes of all attributes, of the rule's only; p->scratch.failed: no memory. */
+uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
+                        const struct rule *rule);
+/* The same of the fields of that number in a message. */
+uint64_t key_wire(const struct cardinality *p, struct slice message, uint32_t field);
+
+bool rule_keeps(const struct rule *rule, struct slice key);
+bool rule_has_labels(const struct rule *rule);
+
+/* ---- limits */
+
+/* Finds or makes what is known of a metric that has points. NULL in ret->metric: there are too many. */
+void limits_family(struct cardinality *p, uint64_t scope, struct slice name, struct slice unit,
+                   unsigned kind, struct family *ret);
+/* source: the point by all its attributes; key: by those that stay. */
+struct verdict limits_judge(struct cardinality *p, const struct family *f, uint64_t source,
+                            uint64_t key, uint32_t now_ms);
+void limits_fini(struct cardinality *p);
+void limits_sweep(struct cardinality *p, uint64_t now_ns);
+size_t limits_bound(const struct cardinality_config *c);
+/* Places for one walk over so many points, those of last values only when it folds. False: no
+ * memory. */
+bool limits_reserve(struct cardinality *p, size_t points, bool folding);
+
+/* ---- walks: -ENOMEM or -EBADMSG */
+
+/* Whether the batch may go on as it came. */
+int scan_batch(struct cardinality *p, const struct batch *b, bool *ret_untouched,
+               struct error *error);
+/* The batch is open and ours. */
+int fold_batch(struct cardinality *p, struct batch *b, struct error *error);
+
+/* ---- totals and last values */
+
+/* Whether p->config->max_tracked has so many bytes left; extra bytes are rounded up to places. */
+bool lasts_admit(const struct cardinality *p, size_t new_places, size_t extra);
+void last_free(struct cardinality *p, struct last_place *last);
+struct aggregate *aggregate_new(struct cardinality *p);
+void aggregate_free(struct cardinality *p, struct aggregate *total); /* takes NULL */
+
+#define LAST_START_MASK UINT32_C(0x3fffff)
+static inline uint32_t last_start(const struct cardinality *p, uint64_t start_ns)
+{
+	return (uint32_t)key_pair(p, start_ns, 2) & LAST_START_MASK;
+}
+
+static inline void last_see(const struct cardinality *p, struct last_place *last, uint64_t now_ns)
+{
+	last->seen = (uint8_t)(now_ns / (p->config->idle / LAST_STEPS));
+}
+
+/* Leaves of the point what has come since the last one of that key. 0; -ENOSPC: max_tracked is
+ * reached; -ENOMEM. After a failure nothing has changed. */
+int number_increase(struct cardinality *p, uint64_t key, Otlp__NumberDataPoint *point,
+                    bool monotonic, uint64_t now_ns);
+int histogram_increase(struct cardinality *p, uint64_t key, Otlp__HistogramDataPoint *point,
+                       uint64_t now_ns);
+
+void number_join(Otlp__NumberDataPoint *out, const Otlp__NumberDataPoint *point);
+void number_total_add(struct aggregate *total, const Otlp__NumberDataPoint *point);
+void number_total_tell(const struct aggregate *total, Otlp__NumberDataPoint *out);
+
+/* Whether buckets and bounds fit together; otherwise they are taken away and count and sum stay. */
+void histogram_tidy(Otlp__HistogramDataPoint *point);
+void histogram_join(Otlp__HistogramDataPoint *out, Otlp__HistogramDataPoint *point);
+/* Room for such points in the total: 0, -ENOSPC or -ENOMEM. */
+int histogram_total_prepare(struct cardinality *p, struct aggregate *total,
+                            const Otlp__HistogramDataPoint *point);
+void histogram_total_add(struct aggregate *total, Otlp__HistogramDataPoint *point);
+void histogram_total_tell(const struct aggregate *total, Otlp__HistogramDataPoint *out);
+
+#endif
