@@ -55,6 +55,7 @@ static const struct {
          "{key: a, action: hash}]}",
          NULL},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
+	{PROCESSOR, "reverse_dns", "{networks: {10.0.0.0/8: home}}", "{hosts: '%s/none'}"},
 };
 
 enum { UNSTARTED, STARTED, FED, FAILING_START }; /* how far a life goes */
