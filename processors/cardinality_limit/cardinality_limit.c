@@ -13,6 +13,7 @@
 #include "core/base/map.h"
 #include "core/loop/loop.h"
 #include "core/self/metrics.h"
+#include "core/wire/otlp.h"
 #include "processors/cardinality_limit/cardinality_limit_internal.h"
 
 #include <errno.h>
@@ -68,6 +69,17 @@ static int cardinality_check(const void *config, struct error *error)
 	return 0;
 }
 
+/* Of a batch that is open. What it was counted as before may differ where a metric has two kinds of
+ * data, of which decoding leaves one. */
+static size_t points_of(const struct batch *b)
+{
+	size_t points = 0;
+
+	for (const struct group *g = b->first; g; g = g->next)
+		points += otlp_count(SIGNAL_METRICS, g->message);
+	return points;
+}
+
 static void cardinality_consume(struct component *component, struct batch *b, struct done done)
 {
 	struct cardinality *p = (struct cardinality *)component;
@@ -82,8 +94,8 @@ static void cardinality_consume(struct component *component, struct batch *b, st
 	if (r == 0 && !untouched) {
 		r = batch_open(&b, DEPTH_FULL, &error);
 		if (r == 0)
-			r = limits_reserve(p, points, true) ? fold_batch(p, b, &error)
-			                                    : error_no_memory(&error);
+			r = limits_reserve(p, points_of(b), true) ? fold_batch(p, b, &error)
+			                                          : error_no_memory(&error);
 	}
 	if (r == 0 && (b->items || !points)) {
 		consumer_consume(p->next, b, done);
