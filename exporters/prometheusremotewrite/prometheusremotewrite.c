@@ -152,6 +152,7 @@ static void lose_translated(struct remote_write_exporter *e, struct ticket *tick
 	          "Exporting failed. Dropping data. out of memory (dropped_items=%zu)", items);
 	e->account.queued -= ticket->items;
 	e->account.dropped.items[DROP_PERMANENT_ERROR] += ticket->items;
+	e->account.send_failed += ticket->items;
 	e->tickets--;
 	free(ticket);
 	done_permanent(done, "out of memory");

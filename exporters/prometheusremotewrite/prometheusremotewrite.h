@@ -76,7 +76,7 @@ struct remote_write_exporter {
 	size_t n_shards;
 	enum remote_write_version version; /* of new requests */
 	bool version_known;                /* it has been accepted, or is the configuration's */
-	struct shard *asking;              /* finds it out; the others wait */
+	struct shard *asking;              /* finds it out; the others wait for its first answer */
 	uint64_t no_splits_before_ns;      /* halves were refused like wholes */
 
 	size_t tickets;       /* batches without an answer */

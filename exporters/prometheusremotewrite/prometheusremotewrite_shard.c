@@ -7,7 +7,9 @@
  * receiver understands (1.0, for good) · 400, 413, 422 (divided until the sample is alone that is to blame,
  * see divide()) · every other answer (dropped, counted, said in one line) · no memory (again later).
  *
- * As long as nobody knows whether the receiver understands 2.0, one shard asks and the others wait. */
+ * As long as nobody knows whether the receiver understands 2.0, one shard asks and the others wait for its
+ * first answer. A request that has to be repeated asks no more, so several of 2.0 may be out when it is found
+ * out that it has to be 1.0: they are built anew. */
 #include "core/base/clock.h"
 #include "core/base/units.h"
 #include "core/export/push.h"
@@ -135,8 +137,9 @@ static void accepted(struct shard *s)
 	if (!e->version_known)
 		log_info(&e->component.log, "%s takes remote write %s.", e->where,
 		         s->version == REMOTE_WRITE_2 ? "2.0" : "1.0");
+	if (!e->version_known)
+		e->version = s->version;
 	e->version_known = true;
-	e->version = s->version;
 	become_idle(s);
 	s->saved = true;
 	s->part *= 2;
@@ -197,7 +200,7 @@ static bool divide(struct shard *s, unsigned status)
 
 	if (s->covered < 2 && s->suspects && !s->saved && ++s->lost_alone >= LOST_ALONE_LIMIT)
 		e->no_splits_before_ns = clock_monotonic_ns() + NO_SPLITS_S * NS_PER_S;
-	if (!e->config->split_refused || !may_help || e->stopping || s->splits >= SPLITS_LIMIT ||
+	if (!e->config->split_refused || !may_help || s->splits >= SPLITS_LIMIT ||
 	    clock_monotonic_ns() < e->no_splits_before_ns) {
 		s->part = s->suspects; /* what is left of it goes as one */
 		return false;
@@ -224,6 +227,14 @@ static void fall_back(struct shard *s, const char *why)
 	become_idle(s);
 }
 
+/* Others have found out meanwhile that it has to be 1.0. */
+static bool is_outdated(const struct shard *s)
+{
+	const struct remote_write_exporter *e = s->exporter;
+
+	return e->version_known && e->version == REMOTE_WRITE_1 && s->version == REMOTE_WRITE_2;
+}
+
 static void refused(struct shard *s, const struct http_client_response *r)
 {
 	struct remote_write_exporter *e = s->exporter;
@@ -233,6 +244,10 @@ static void refused(struct shard *s, const struct http_client_response *r)
 
 	if (s->version == REMOTE_WRITE_2)
 		w = written_of(r);
+	if (is_outdated(s) && !w.any && (r->status == 415 || r->status == 400)) {
+		become_idle(s);
+		return;
+	}
 	if (s->version == REMOTE_WRITE_2 && !e->version_known && !w.any) {
 		if (r->status == 415) {
 			fall_back(s, "415");
@@ -293,6 +308,8 @@ static void retry_later(struct shard *s, uint64_t server_delay_ns, const char *m
 	         message, (int)interval.len, (const char *)interval.data);
 	buffer_fini(&interval);
 	s->state = SHARD_WAITING;
+	if (e->asking == s) /* it may be its samples' fault: let others ask */
+		e->asking = NULL;
 	wait_for(s, wait);
 }
 
@@ -304,6 +321,8 @@ static void answered(struct shard *s, const struct http_client_response *r)
 	if (r->status / 100 == 2) {
 		if (s->version == REMOTE_WRITE_1 || written_of(r).any) {
 			accepted(s);
+		} else if (is_outdated(s)) {
+			become_idle(s);
 		} else if (!e->version_known) {
 			fall_back(s, "it answered 2xx without saying what it has written");
 		} else if (e->config->protobuf_message != MESSAGE_AUTO) {
@@ -519,7 +538,10 @@ static bool step(struct shard *s)
 		if (timer_is_active(s->timer) && !e->stopping)
 			return false;
 		timer_stop(s->timer);
-		attempt(s);
+		if (is_outdated(s))
+			become_idle(s);
+		else
+			attempt(s);
 		return true;
 	}
 	if (s->state != SHARD_IDLE || s->queue.samples == 0 || (e->asking && e->asking != s) ||

@@ -211,6 +211,24 @@ def test_obeys_retry_after(stage):
         assert judge.requests[1].when - judge.requests[0].when >= 1.8
 
 
+def test_gives_an_attempt_its_time_and_no_more(stage):
+    class Silent(judge_remote_write.JudgeRemoteWrite):
+        def take(self, headers, body):
+            if len(self.requests) > 1:
+                return super().take(headers, body)
+            with self.lock:
+                self.requests.append(self.read(headers, body))
+            time.sleep(5)
+            raise judge_remote_write.HangUp
+    judge = Silent()
+    stage.keep(judge, judge.stop)
+    sender = Sender(stage, judge.port, V2 + "\n        max_batch_request_parallelism: 1\n        timeout: 300ms")
+    sender.send_ok(gauges(10, NOW_MS))
+    finish(judge, sender, 11)
+    times = [r.when for r in judge.requests]
+    assert len(times) == 3 and all(0.25 < b - a < 3 for a, b in zip(times, times[1:])), times
+
+
 def test_never_retries_other_4xx(stage):
     for status in (401, 403, 404, 409, 410, 431):
         judge, sender = pair(stage, V2 + "\n        max_batch_request_parallelism: 1", lambda judge, request, s=status: s)
@@ -545,11 +563,12 @@ def test_loses_nothing_to_429_500_and_resets(stage):
         whole(judge, 200, 20)
 
 
-def test_counts_points_exactly_when_one_bucket_is_refused(stage):
-    """Of a hundred histograms, among 1,001 series, one bucket of one is refused: that point is dropped, whole, and no other."""
+def test_counts_points_exactly_when_buckets_are_refused(stage):
+    """Of a hundred histograms, among 1,001 series, two buckets of one are refused: that point is dropped, once, and no
+    other."""
     def script(judge, request):
-        bad = {("n", "00037"), ("le", "1")}
-        return (400, {}, b"no such bucket") if any(bad <= set(one.labels) for one in request.series) else None
+        bad = [{("n", "00037"), ("le", le)} for le in ("1", "1.0", "5", "5.0")]
+        return (400, {}, b"no such bucket") if any(b <= set(one.labels) for b in bad for one in request.series) else None
     for version, more in ((V1, ""), (V2, ", num_consumers: 1"), ("", ", num_consumers: 9")):
         judge, sender = pair(stage, version, script, queue=more)
         for step in range(3):
@@ -560,7 +579,7 @@ def test_counts_points_exactly_when_one_bucket_is_refused(stage):
         sender.wait_empty()
         assert (sender.items("received"), sender.items("sent"), sender.items("dropped")) == (300, 297, 3)
         assert sender.figure("weir_exporter_dropped_items", reason="permanent_error") == 3
-        assert judge.count() == 3 * (100 * 10 + 1 - 1)
+        assert judge.count() == 3 * (100 * 10 + 1 - 2)
         assert sender.weir.stop() == 0
 
 
@@ -603,6 +622,48 @@ def test_a_retry_holds_up_its_own_shard_only(stage):
     weirtest.wait_for(lambda: judge.count() > 400, what="the other shards go on")
     judge.script = None
     finish(judge, sender, 802)
+
+
+def test_finds_the_version_out_past_a_shard_that_is_stuck(stage):
+    """The first request of all, which asks for the version, gets 503 for good: the other shards ask after it."""
+    def script(judge, request):
+        stuck = {one.labels for one in judge.requests[0].series}
+        return 503 if not judge.open_again and any(one.labels in stuck for one in request.series) else None
+    for knows, blind in (((1, 2), "415"), ((1,), "415"), ((1,), "400"), ((1,), None)):
+        judge = start_judge(stage, knows=(1, 2), blind=blind)
+        judge.open_again = False
+
+        read = judge.read
+
+        def reading(headers, body, judge=judge, read=read, knows=knows):
+            request = read(headers, body)
+            first = not judge.requests or {one.labels for one in judge.requests[0].series} & {o.labels for o in request.series}
+            judge.knows = (1, 2) if first and not judge.open_again else knows
+            return request
+        judge.read, judge.script = reading, script
+        sender = Sender(stage, judge.port, queue=", num_consumers: 8")
+        sender.send_ok(gauges(400, NOW_MS))
+        sender.send_ok(gauges(400, NOW_MS + 1))
+        weirtest.wait_for(lambda j=judge: j.count() > 400, what="the other shards go on")
+        judge.open_again = True
+        finish(judge, sender, 802)
+
+
+def test_divides_also_while_it_stops(stage):
+    bad = "00037"
+
+    def script(judge, request):
+        if not judge.open_again:
+            return 503
+        return (400, {}, b"no") if any(("n", bad) in one.labels for one in request.series) else None
+    judge = start_judge(stage)
+    judge.open_again, judge.script = False, script
+    sender = Sender(stage, judge.port, V2, max_interval="20s")
+    sender.send_ok(gauges(1000, NOW_MS))
+    weirtest.wait_for(lambda: sender.figure("weir_exporter_retries") > 20, what="retries")
+    judge.open_again = True
+    assert sender.weir.stop() == 0
+    whole(judge, 1000, 1, but=(bad,))
 
 
 def test_refuses_whole_batches_when_the_queue_is_full(stage):
