@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 
 import grpc
 import judge
@@ -225,7 +226,7 @@ class Wire(threading.Thread):
 
     def __init__(self, to_port):
         super().__init__(daemon=True)
-        self.to_port, self.pairs = to_port, {}
+        self.to_port, self.pairs, self.behind = to_port, {}, weakref.WeakSet()
         self.orders, self.wake = [], socket.socketpair()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -271,10 +272,18 @@ class Wire(threading.Thread):
         if self.listener:
             self.listener.close()
         self.listener = None
+        self._deliver()
         for s in self.pairs:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
         self.pairs.clear()
+
+    def _deliver(self):
+        """What the backend has said goes on its way before the connections end."""
+        while readable := select.select([s for s in self.pairs if s in self.behind], [], [], 0)[0]:
+            for s in readable:
+                if s in self.pairs:
+                    self._pass_on(s)
 
     def _join(self):
         one, _ = self.listener.accept()
@@ -287,6 +296,7 @@ class Wire(threading.Thread):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             s.settimeout(10)
             self.pairs[s] = t
+        self.behind.add(other)
 
     def _pass_on(self, s):
         other = self.pairs[s]
