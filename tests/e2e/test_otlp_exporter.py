@@ -107,7 +107,7 @@ def test_shows_a_token_and_a_new_one_without_a_restart(stage):
     """)
     wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
     weirtest.replace_file(path, "second-secret\n")
-    weirtest.wait_for(lambda: server.received[-1]["metadata"]["authorization"] == "Bearer second-secret",
+    weirtest.wait_for(lambda: weir.metrics() and server.received[-1]["metadata"]["authorization"] == "Bearer second-secret",
                       what="the new token is shown")
     assert server.received[0]["metadata"]["authorization"] == "Bearer first-secret"
     nothing_lost(weir, server)
@@ -119,7 +119,7 @@ def test_loses_nothing_while_the_backend_is_away(stage):
     weir = start_weir(stage, port)
     failure = f"cannot connect to 127.0.0.1:{port}"
     wait_for_account(weir, lambda a: a.queued > 50 and a.retries > 3, "items wait for the backend")
-    weirtest.wait_for(lambda: weir.stderr().count(failure) >= 3, what="three attempts to connect have failed")
+    weirtest.wait_for(lambda: weir.metrics() and weir.stderr().count(failure) >= 3, what="three attempts to connect have failed")
     server = start_judge(stage, port=port)
     wait_for_account(weir, lambda a: a.sent > 0 and a.queued < 50, "the queue is empty again")
     nothing_lost(weir, server)

@@ -170,10 +170,16 @@ def test_an_answer_above_4_mib_is_final_and_takes_no_memory(stage):
         weir.stop()
 
 
+def wait_with_traffic(weir, condition, what):
+    """Each question reads weir's figures, which is a connection: there is always something to report, also where nobody else
+    talks."""
+    weirtest.wait_for(lambda: weir.metrics() and condition(), what=what)
+
+
 def test_several_requests_are_in_flight(stage):
     server = start_judge(stage, "slow:1")
     weir = start_weir(stage, server.port, "", interval="100ms")
-    weirtest.wait_for(lambda: server.connections >= 5, what="five connections at once")
+    wait_with_traffic(weir, lambda: server.connections >= 5, "five connections at once")
     server.behaviour = "ok"
     weir.stop()
 
@@ -181,7 +187,7 @@ def test_several_requests_are_in_flight(stage):
 def test_shutdown_waits_for_outstanding_answers(stage):
     server = start_judge(stage, "slow:1")
     weir = start_weir(stage, server.port)
-    weirtest.wait_for(lambda: server.calls > 0, what="a request is under way")
+    wait_with_traffic(weir, lambda: server.calls > 0, "a request is under way")
     nothing_lost(weir, server)
 
 
@@ -368,7 +374,7 @@ def test_names_what_is_wrong_with_a_certificate_and_goes_on_when_it_is_right(sta
     bad = start_judge(stage, port=port, context=judge_http.server_context(f"{folder}/expired.pem", f"{folder}/expired.key"))
     weir = start_weir(stage, f"https://localhost:{port}", f"tls: {{ca_file: {folder}/ca.pem}}")
     said = f"certificate of localhost:{port} is not trusted: certificate has expired"
-    weirtest.wait_for(lambda: said in weir.stderr(), what="the reason is logged")
+    wait_with_traffic(weir, lambda: said in weir.stderr(), "the reason is logged")
     bad.stop()
     server = start_judge(stage, port=port, context=judge_http.server_context(f"{folder}/server.pem", f"{folder}/server.key"))
     wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
@@ -386,7 +392,7 @@ def test_shows_a_token_and_a_new_one_without_a_restart(stage):
                       service="extensions: [bearertokenauth]")
     wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
     weirtest.replace_file(path, "second-secret\n")
-    weirtest.wait_for(lambda: server.received[-1]["headers"]["authorization"] == "Bearer second-secret",
+    weirtest.wait_for(lambda: weir.metrics() and server.received[-1]["headers"]["authorization"] == "Bearer second-secret",
                       what="the new token is shown")
     assert server.received[0]["headers"]["authorization"] == "Bearer first-secret"
     nothing_lost(weir, server)
