@@ -23,6 +23,7 @@ import ctypes
 import itertools
 import os
 import platform
+import random
 import re
 import shutil
 import signal
@@ -76,12 +77,20 @@ def wait_for(condition, deadline=PATIENCE, what=None):
         time.sleep(0.02)
 
 
+_given_ports = set()
+
+
 def free_port(host="127.0.0.1"):
-    """A TCP port that nobody listens on now."""
+    """A TCP port that nobody listens on now. Never the same twice, and none that the kernel gives to connections that go out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    while True:
+        port = random.randrange(10000, 32000)  # net.ipv4.ip_local_port_range begins at 32768
+        if port in _given_ports:
+            continue
+        _given_ports.add(port)
+        with socket.socket(family) as s, contextlib.suppress(OSError):
+            s.bind((host, port))
+            return port
 
 
 def replace_file(path, text, mode=0o600):
