@@ -9,6 +9,7 @@
 #include "core/attributes/actions.h"
 #include "core/attributes/match.h"
 #include "core/component.h"
+#include "core/data/points.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,34 +86,26 @@ static int act_on_logs(struct attributes *a, struct arena *arena, const Otlp__Re
 	return 0;
 }
 
-#define APPLY_TO_POINTS(a, arena, data)                                                            \
-	for (size_t i = 0; i < (data)->n_data_points && r == 0; i++)                               \
-	r = APPLY(a, arena, (data)->data_points[i])
+struct edited_points {
+	struct attributes *processor;
+	struct arena *arena;
+	int result;
+};
+
+static bool act_on_point(void *arg, size_t *n, Otlp__KeyValue ***attributes)
+{
+	struct edited_points *e = arg;
+
+	e->result = actions_apply(e->processor->actions, e->arena, n, attributes);
+	return e->result == 0;
+}
 
 static int act_on_points(struct attributes *a, struct arena *arena, const Otlp__Metric *m)
 {
-	int r = 0;
+	struct edited_points e = {.processor = a, .arena = arena};
 
-	switch (m->data_case) {
-	case OTLP__METRIC__DATA_GAUGE:
-		APPLY_TO_POINTS(a, arena, m->gauge);
-		break;
-	case OTLP__METRIC__DATA_SUM:
-		APPLY_TO_POINTS(a, arena, m->sum);
-		break;
-	case OTLP__METRIC__DATA_HISTOGRAM:
-		APPLY_TO_POINTS(a, arena, m->histogram);
-		break;
-	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-		APPLY_TO_POINTS(a, arena, m->exponential_histogram);
-		break;
-	case OTLP__METRIC__DATA_SUMMARY:
-		APPLY_TO_POINTS(a, arena, m->summary);
-		break;
-	default:
-		break;
-	}
-	return r;
+	points_each(m, act_on_point, &e);
+	return e.result;
 }
 
 static int act_on_metrics(struct attributes *a, struct arena *arena,

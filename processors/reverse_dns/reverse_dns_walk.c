@@ -1,3 +1,4 @@
+#include "core/data/points.h"
 #include "processors/reverse_dns/reverse_dns_internal.h"
 
 struct walk {
@@ -10,14 +11,6 @@ struct walk {
 	(w)->visit((w)->arg, (w)->arena,                                                           \
 	           (struct attributes){&(message)->n_attributes, &(message)->attributes})
 
-/* One type for each kind of point, all with attributes. */
-#define VISIT_POINTS(w, data)                                                                      \
-	do {                                                                                       \
-		for (size_t i_ = 0; i_ < (data)->n_data_points; i_++)                              \
-			if (!VISIT(w, (data)->data_points[i_]))                                    \
-				return false;                                                      \
-	} while (0)
-
 static bool span_walk(const struct walk *w, Otlp__Span *span)
 {
 	for (size_t i = 0; i < span->n_events; i++)
@@ -26,28 +19,11 @@ static bool span_walk(const struct walk *w, Otlp__Span *span)
 	return VISIT(w, span);
 }
 
-static bool metric_walk(const struct walk *w, Otlp__Metric *m)
+static bool point_visit(void *arg, size_t *n, Otlp__KeyValue ***attributes)
 {
-	switch (m->data_case) {
-	case OTLP__METRIC__DATA_GAUGE:
-		VISIT_POINTS(w, m->gauge);
-		break;
-	case OTLP__METRIC__DATA_SUM:
-		VISIT_POINTS(w, m->sum);
-		break;
-	case OTLP__METRIC__DATA_HISTOGRAM:
-		VISIT_POINTS(w, m->histogram);
-		break;
-	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-		VISIT_POINTS(w, m->exponential_histogram);
-		break;
-	case OTLP__METRIC__DATA_SUMMARY:
-		VISIT_POINTS(w, m->summary);
-		break;
-	default:
-		break;
-	}
-	return true;
+	const struct walk *w = arg;
+
+	return w->visit(w->arg, w->arena, (struct attributes){n, attributes});
 }
 
 static bool spans_walk(const struct walk *w, Otlp__ResourceSpans *group)
@@ -59,11 +35,11 @@ static bool spans_walk(const struct walk *w, Otlp__ResourceSpans *group)
 	return true;
 }
 
-static bool metrics_walk(const struct walk *w, Otlp__ResourceMetrics *group)
+static bool metrics_walk(struct walk *w, Otlp__ResourceMetrics *group)
 {
 	for (size_t i = 0; i < group->n_scope_metrics; i++)
 		for (size_t j = 0; j < group->scope_metrics[i]->n_metrics; j++)
-			if (!metric_walk(w, group->scope_metrics[i]->metrics[j]))
+			if (!points_each(group->scope_metrics[i]->metrics[j], point_visit, w))
 				return false;
 	return true;
 }
