@@ -235,13 +235,29 @@ static bool is_unnamed(void *arg, struct arena *arena, struct attributes attribu
 	return true;
 }
 
-/* Writes one name; what is put beside the attribute is added to list, which begins as a copy. */
+/* The attribute with the name for its value; others may share the one that there was. */
+static Otlp__KeyValue *attribute_renamed(struct arena *arena, const Otlp__KeyValue *attribute,
+                                         struct slice name)
+{
+	Otlp__KeyValue *renamed = BUILD(arena, Otlp__KeyValue, otlp__key_value);
+	Otlp__AnyValue *value = BUILD(arena, Otlp__AnyValue, otlp__any_value);
+
+	if (!renamed || !value || !build_copy(arena, name, &value->string_value))
+		return NULL;
+	value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	renamed->key = attribute->key;
+	renamed->value = value;
+	return renamed;
+}
+
+/* Writes the name of attribute i of list, which begins as a copy of the attributes; what is put
+ * beside it is added. */
 static bool name_write(const struct reverse_dns *r, struct arena *arena, struct build_list *list,
-                       Otlp__KeyValue *attribute, struct slice name)
+                       size_t i, struct slice name)
 {
 	bool replace = r->config->write == WRITE_REPLACE;
 	const char *suffix = replace ? r->config->address_suffix : r->config->name_suffix;
-	Otlp__AnyValue *value;
+	const Otlp__KeyValue *attribute = list->items[i];
 	const char *key;
 
 	if (suffix && *suffix) {
@@ -258,12 +274,8 @@ static bool name_write(const struct reverse_dns *r, struct arena *arena, struct 
 	}
 	if (!replace)
 		return true;
-	value = BUILD(arena, Otlp__AnyValue, otlp__any_value);
-	if (!value || !build_copy(arena, name, &value->string_value))
-		return false;
-	value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-	attribute->value = value;
-	return true;
+	list->items[i] = attribute_renamed(arena, attribute, name);
+	return list->items[i] != NULL;
 }
 
 static bool names_write(void *arg, struct arena *arena, struct attributes attributes)
@@ -273,15 +285,14 @@ static bool names_write(void *arg, struct arena *arena, struct attributes attrib
 	size_t n = *attributes.count;
 
 	for (size_t i = 0; i < n; i++) {
-		Otlp__KeyValue *attribute = (*attributes.items)[i];
-		struct slice name = attribute_name(r, attribute);
+		struct slice name = attribute_name(r, (*attributes.items)[i]);
 
 		if (!name.len)
 			continue;
 		for (size_t j = list.count; j < n; j++)
 			if (!build_list_add(arena, &list, (*attributes.items)[j]))
 				return false;
-		if (!name_write(r, arena, &list, attribute, name))
+		if (!name_write(r, arena, &list, i, name))
 			return false;
 	}
 	if (list.count) {

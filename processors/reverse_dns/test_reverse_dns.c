@@ -197,6 +197,28 @@ static void a_second_attribute_that_is_there_already_stays(void **state)
 	stage_end(&s);
 }
 
+/* Points that some sender built with one KeyValue for all of them. */
+static void attributes_that_items_share_are_each_renamed(void **state)
+{
+	struct wanted w = {.key = "server.address", .value = "10.0.0.1"};
+	Otlp__LogRecord **records;
+	struct batch *b;
+	struct stage s;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "{networks: {10.0.0.0/8: home}}", SIGNAL_LOGS);
+	b = batch_with(&s, SIGNAL_LOGS, w.key, w.value);
+	assert_true(b->first->logs->scope_logs[0]->n_log_records >= 2);
+	records = b->first->logs->scope_logs[0]->log_records;
+	records[1]->attributes[records[1]->n_attributes - 1] =
+		records[0]->attributes[records[0]->n_attributes - 1];
+	stage_consume(&s, b);
+	expect(&s, "server.address", "home");
+	expect(&s, "server.address_ip", "10.0.0.1");
+	answer(&s);
+	stage_end(&s);
+}
+
 /* Gives batches until the hosts file has been looked at again with that outcome. */
 static void wait_for(struct stage *s, const char *figure, double value)
 {
@@ -424,6 +446,7 @@ int main(void)
 		cmocka_unit_test(writes_names_beside_addresses),
 		cmocka_unit_test(what_has_no_name_passes_as_it_came),
 		cmocka_unit_test(a_second_attribute_that_is_there_already_stays),
+		cmocka_unit_test(attributes_that_items_share_are_each_renamed),
 		cmocka_unit_test(a_hosts_file_is_read_again_when_it_changes),
 		cmocka_unit_test(a_batch_without_memory_for_names_is_refused_with_retry),
 		cmocka_unit_test(tables_survive_failing_allocations),
