@@ -2,19 +2,11 @@
 #ifndef WEIR_PROCESSORS_REVERSE_DNS_INTERNAL_H
 #define WEIR_PROCESSORS_REVERSE_DNS_INTERNAL_H
 
+#include "core/base/address.h"
 #include "core/component.h"
 
 #include <sys/types.h>
 #include <time.h>
-
-/* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), in network order. */
-struct address {
-	uint8_t bytes[16];
-};
-
-/* The address that a text is ("192.0.2.1", "2001:db8::1", "fe80::1%eth0"); false: it is none. */
-bool address_parse(struct slice text, struct address *ret);
-bool address_is_ipv4(const struct address *a);
 
 /* networks: the label of the longest prefix that an address lies in. The prefixes are cut into ranges
  * that do not overlap, so a look-up is one binary search. 24 bytes a range, at most two ranges a prefix

@@ -1,6 +1,5 @@
 #include "processors/reverse_dns/reverse_dns_internal.h"
 
-#include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -22,28 +21,6 @@ struct prefix {
 	number first, last;
 	const char *label;
 };
-
-bool address_parse(struct slice text, struct address *ret)
-{
-	char copy[INET6_ADDRSTRLEN];
-	const uint8_t *zone = text.len ? memchr(text.data, '%', text.len) : NULL;
-
-	if (zone)
-		text.len = (size_t)(zone - text.data);
-	if (text.len == 0 || text.len >= sizeof copy)
-		return false;
-	memcpy(copy, text.data, text.len);
-	copy[text.len] = '\0';
-	if (memchr(copy, ':', text.len))
-		return inet_pton(AF_INET6, copy, ret->bytes) == 1;
-	memcpy(ret->bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-	return !zone && inet_pton(AF_INET, copy, ret->bytes + 12) == 1;
-}
-
-bool address_is_ipv4(const struct address *a)
-{
-	return memcmp(a->bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
-}
 
 static number number_of(const struct address *a)
 {
