@@ -4,34 +4,7 @@
 #ifndef WEIR_EVENTS_SOCKETS_H
 #define WEIR_EVENTS_SOCKETS_H
 
-#ifndef __bpf__
-#include <stdint.h>
-typedef uint8_t __sockets_u8;
-typedef uint16_t __sockets_u16;
-typedef uint32_t __sockets_u32;
-typedef uint64_t __sockets_u64;
-#else
-typedef __u8 __sockets_u8;
-typedef __u16 __sockets_u16;
-typedef __u32 __sockets_u32;
-typedef __u64 __sockets_u64;
-#endif
-
-enum { SOCKETS_NAME_LEN = 32 };
-
-enum sockets_role { SOCKETS_ROLE_UNKNOWN, SOCKETS_ROLE_CLIENT, SOCKETS_ROLE_SERVER };
-
-/* Who owns a socket: the process that called connect() or listen(), or was found to hold it at the
- * start. */
-struct sockets_owner {
-	__sockets_u32 pid; /* thread group id in the initial pid namespace; 0: not known */
-	__sockets_u32 reserved;
-	__sockets_u64 start_time_ns; /* of the process, since boot: tells re-used pids apart */
-	__sockets_u64 cgroup_id;     /* cgroup v2 id */
-	char executable[SOCKETS_NAME_LEN]; /* base name of the exe file, NUL-terminated; "" when not
-	                                      known */
-	char comm[16];
-};
+#include "bpf/events/owner.h"
 
 /* A connection's first record says OPENED or PREEXISTING, never both and no other record says so;
  * its last says CLOSED, which may be the first as well. A failed connect is one record that says
@@ -58,33 +31,33 @@ enum sockets_flags {
  * previous record, so adding up all records of a socket gives its totals; totals for the log record
  * are in total_*. */
 struct sockets_record {
-	struct sockets_owner owner;
-	__sockets_u64
-		cookie; /* kernel's socket cookie, or another value unique for the socket's life */
-	__sockets_u64 at_ns;      /* of this record, bpf_ktime_get_ns() */
-	__sockets_u64 started_ns; /* SYN sent, or accepted; 0: before the programs were attached */
-	__sockets_u64 established_ns; /* 0: never, or not seen */
-	__sockets_u64 sent_bytes;     /* payload that the peer has acknowledged, delta */
-	__sockets_u64 received_bytes; /* payload, delta */
-	__sockets_u64 total_sent_bytes, total_received_bytes;
-	__sockets_u32 retransmitted_segments; /* delta */
-	__sockets_u32 total_retransmitted_segments;
-	__sockets_u32 srtt_us; /* smoothed; 0: no sample */
-	__sockets_u32 min_rtt_us;
-	__sockets_u32 netns;  /* inode of the network namespace */
-	__sockets_u16 family; /* AF_INET or AF_INET6; v4-mapped addresses are given as AF_INET */
-	__sockets_u16 local_port, remote_port; /* host byte order */
-	__sockets_u16 error;                   /* sk_err when it closed: a positive errno, or 0 */
-	__sockets_u8 role;                     /* enum sockets_role */
-	__sockets_u8 flags;                    /* enum sockets_flags */
-	__sockets_u8 state;                    /* TCP_ESTABLISHED, ... before this record */
-	__sockets_u8 resets_sent, resets_received; /* deltas, capped at 255 */
-	__sockets_u8 reserved[7];
-	__sockets_u8 local_address[16],
+	struct process_owner owner; /* called connect() or listen(), or was found to hold it at the
+	                               start */
+	event_u64
+		cookie;  /* kernel's socket cookie, or another value unique for the socket's life */
+	event_u64 at_ns; /* of this record, bpf_ktime_get_ns() */
+	event_u64 started_ns;     /* SYN sent, or accepted; 0: before the programs were attached */
+	event_u64 established_ns; /* 0: never, or not seen */
+	event_u64 sent_bytes;     /* payload that the peer has acknowledged, delta */
+	event_u64 received_bytes; /* payload, delta */
+	event_u64 total_sent_bytes, total_received_bytes;
+	event_u32 retransmitted_segments; /* delta */
+	event_u32 total_retransmitted_segments;
+	event_u32 srtt_us; /* smoothed; 0: no sample */
+	event_u32 min_rtt_us;
+	event_u32 netns;  /* inode of the network namespace */
+	event_u16 family; /* AF_INET or AF_INET6; v4-mapped addresses are given as AF_INET */
+	event_u16 local_port, remote_port;     /* host byte order */
+	event_u16 error;                       /* sk_err when it closed: a positive errno, or 0 */
+	event_u8 role;                         /* enum socket_role */
+	event_u8 flags;                        /* enum sockets_flags */
+	event_u8 state;                        /* TCP_ESTABLISHED, ... before this record */
+	event_u8 resets_sent, resets_received; /* deltas, capped at 255 */
+	event_u8 reserved[7];
+	event_u8 local_address[16],
 		remote_address[16]; /* network order; IPv4 in the first 4 bytes */
 };
 
-_Static_assert(sizeof(struct sockets_owner) == 72, "shared with the kernel side");
 _Static_assert(sizeof(struct sockets_record) == 208, "shared with the kernel side");
 
 /* What the programs could not do, one counter each in a per-CPU array. */

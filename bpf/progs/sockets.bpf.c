@@ -75,7 +75,7 @@ enum phase {
 };
 
 struct followed {
-	struct sockets_owner owner;
+	struct process_owner owner;
 	__u64 started_ns, established_ns;
 	__u64 sent_bytes, received_bytes;   /* payload that is in records already */
 	__u64 retransmitted_segments;       /* the same */
@@ -113,7 +113,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, __u64);
-	__type(value, struct sockets_owner);
+	__type(value, struct process_owner);
 } holders SEC(".maps");
 
 struct endpoint {
@@ -128,7 +128,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct endpoint);
-	__type(value, struct sockets_owner);
+	__type(value, struct process_owner);
 } listening SEC(".maps");
 
 /* Above so many bytes in the ring the reader is woken; below, its own timer is enough. */
@@ -148,7 +148,7 @@ static __always_inline void lose(__u32 why, __u64 n)
 }
 
 /* Every pointer is checked although a bad one would only read as zero: newer verifiers want it. */
-static __always_inline void owner_read(struct sockets_owner *o, struct task_struct *task)
+static __always_inline void owner_read(struct process_owner *o, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm = task->mm;
@@ -214,7 +214,7 @@ static __always_inline void totals_read(struct totals *t, struct tcp_sock *tp, _
 		held_back = 1;
 	barrier();
 	t->state = sk->__sk_common.skc_state;
-	if (role == SOCKETS_ROLE_CLIENT && t->sent)
+	if (role == ROLE_CLIENT && t->sent)
 		t->sent--;
 	if (t->state == TCP_FIN_WAIT1 || t->state == TCP_FIN_WAIT2 || t->state == TCP_CLOSING ||
 	    t->state == TCP_LAST_ACK) {
@@ -390,10 +390,10 @@ int BPF_PROG(sockets_began, struct sock *sk, int old_state, int state)
 	__builtin_memset(f, 0, sizeof *f); /* a socket may be connected again after it failed */
 	if (state == TCP_LISTEN) {
 		f->phase = PHASE_LISTENING;
-		f->role = SOCKETS_ROLE_SERVER;
+		f->role = ROLE_SERVER;
 	} else {
 		f->phase = PHASE_CONNECTING;
-		f->role = SOCKETS_ROLE_CLIENT;
+		f->role = ROLE_CLIENT;
 		f->started_ns = bpf_ktime_get_ns();
 	}
 	owner_read(&f->owner, bpf_get_current_task_btf());
@@ -416,8 +416,8 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	}
 	now = bpf_ktime_get_ns();
 	if (f->phase == PHASE_NEW)
-		f->role = old_state == TCP_SYN_SENT ? SOCKETS_ROLE_CLIENT : SOCKETS_ROLE_SERVER;
-	if (f->role == SOCKETS_ROLE_SERVER)
+		f->role = old_state == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
+	if (f->role == ROLE_SERVER)
 		f->started_ns = now;
 	f->established_ns = now;
 	f->phase = PHASE_OPEN;
@@ -436,7 +436,7 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 	f->phase = PHASE_CLOSED;
 	if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV) {
 		/* What a server never finished accepting was no connection of it. */
-		if (f->role == SOCKETS_ROLE_CLIENT)
+		if (f->role == ROLE_CLIENT)
 			ring_send_last(tp, f, SOCKETS_FAILED);
 		return;
 	}
@@ -508,7 +508,7 @@ int sockets_holders(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct sockets_owner owner = {};
+	struct process_owner owner = {};
 	struct css_set *cgroups;
 	struct cgroup *cgroup;
 	struct kernfs_node *node;
@@ -547,18 +547,17 @@ static __always_inline struct followed *adopt(struct sock_common *skc, struct tc
 		return NULL;
 	}
 	if (state == TCP_LISTEN) {
-		f->role = SOCKETS_ROLE_SERVER;
+		f->role = ROLE_SERVER;
 		f->phase = PHASE_LISTENING;
 		return f;
 	}
 	if (state == TCP_SYN_SENT) {
-		f->role = SOCKETS_ROLE_CLIENT;
+		f->role = ROLE_CLIENT;
 		f->phase = PHASE_CONNECTING;
 		return f;
 	}
 	f->preexisting = true;
-	f->role =
-		bpf_map_lookup_elem(&listening, local) ? SOCKETS_ROLE_SERVER : SOCKETS_ROLE_CLIENT;
+	f->role = bpf_map_lookup_elem(&listening, local) ? ROLE_SERVER : ROLE_CLIENT;
 	totals_read(&t, tp, f->role, false);
 	f->sent_bytes = t.sent;
 	f->received_bytes = t.received;
@@ -580,7 +579,7 @@ int sockets_seed(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
 	struct endpoint local = {};
-	struct sockets_owner *owner;
+	struct process_owner *owner;
 	struct followed *f;
 	struct tcp_sock *tp;
 	__u64 key;
@@ -606,7 +605,7 @@ int sockets_seed(struct bpf_iter__tcp *ctx)
 		 * who listens on its port. */
 		key = (__u64)skc;
 		owner = bpf_map_lookup_elem(&holders, &key);
-		if (!owner && f->role == SOCKETS_ROLE_SERVER)
+		if (!owner && f->role == ROLE_SERVER)
 			owner = bpf_map_lookup_elem(&listening, &local);
 		if (owner)
 			__builtin_memcpy(&f->owner, owner, sizeof *owner);

@@ -89,7 +89,7 @@ static Otlp__AnyValue *body_build(struct arena *a, const struct sockets_record *
 	const char *error = error_of(r);
 	struct sentence s = {.len = 0};
 
-	say(&s, r->role == SOCKETS_ROLE_SERVER ? "connection from " : "connection to ");
+	say(&s, r->role == ROLE_SERVER ? "connection from " : "connection to ");
 	say(&s, r->family == AF_INET6 ? "[" : "");
 	say(&s, remote);
 	say(&s, r->family == AF_INET6 ? "]:" : ":");

@@ -126,11 +126,11 @@ static bool key_attributes(struct arena *a, struct build_list *l, const struct s
 	if (!sockets_common_build(a, l, k->is_ipv6, k->role))
 		return false;
 	switch (k->role) {
-	case SOCKETS_ROLE_CLIENT:
+	case ROLE_CLIENT:
 		return sockets_address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6,
 		                             k->server_address) &&
 		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
-	case SOCKETS_ROLE_SERVER:
+	case ROLE_SERVER:
 		return build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
 	default:
 		return true;
@@ -144,7 +144,7 @@ static bool subject_init(const struct reading *r, struct subject *s, const struc
 	s->series = series;
 	if (!key_attributes(r->arena, &s->attributes, k))
 		return false;
-	return !k->resource || !r->client_address || k->role != SOCKETS_ROLE_SERVER ||
+	return !k->resource || !r->client_address || k->role != ROLE_SERVER ||
 	       sockets_address_build(r->arena, &s->attributes, SEMCONV_CLIENT_ADDRESS, k->is_ipv6,
 	                             k->client_address);
 }

@@ -42,7 +42,7 @@ void owners_fini(struct owners *o)
 	map_fini(&o->map);
 }
 
-static struct proc_key key_of(const struct sockets_owner *w)
+static struct proc_key key_of(const struct process_owner *w)
 {
 	struct proc_key key;
 

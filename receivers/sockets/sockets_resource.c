@@ -78,9 +78,9 @@ bool sockets_common_build(struct arena *a, struct build_list *attributes, bool i
 	    !add_constant(a, attributes, is_ipv6 ? &type_ipv6 : &type_ipv4))
 		return false;
 	switch (role) {
-	case SOCKETS_ROLE_CLIENT:
+	case ROLE_CLIENT:
 		return add_constant(a, attributes, &role_client);
-	case SOCKETS_ROLE_SERVER:
+	case ROLE_SERVER:
 		return add_constant(a, attributes, &role_server);
 	default:
 		return true;

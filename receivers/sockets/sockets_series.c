@@ -235,17 +235,17 @@ static struct series_key key_of(const struct sockets_table *t, struct series_res
 	size_t size = key.is_ipv6 ? 16 : 4;
 
 	switch (r->role) {
-	case SOCKETS_ROLE_CLIENT:
+	case ROLE_CLIENT:
 		memcpy(key.server_address, r->remote_address, size);
 		key.server_port = r->remote_port;
 		break;
-	case SOCKETS_ROLE_SERVER:
+	case ROLE_SERVER:
 		if (t->client_address)
 			memcpy(key.client_address, r->remote_address, size);
 		key.server_port = r->local_port;
 		break;
 	default: /* which port is the ephemeral one is not known, so neither is shown */
-		key.role = SOCKETS_ROLE_UNKNOWN;
+		key.role = ROLE_UNKNOWN;
 	}
 	return key;
 }
@@ -361,7 +361,7 @@ static double seconds_between(uint64_t from_ns, uint64_t to_ns)
 
 static void observe_times(struct sockets_table *t, struct series *s, const struct sockets_record *r)
 {
-	if ((r->flags & SOCKETS_OPENED) && r->role == SOCKETS_ROLE_CLIENT && r->started_ns &&
+	if ((r->flags & SOCKETS_OPENED) && r->role == ROLE_CLIENT && r->started_ns &&
 	    r->established_ns)
 		observe(t, s, SERIES_CONNECT_DURATION,
 		        seconds_between(r->started_ns, r->established_ns));

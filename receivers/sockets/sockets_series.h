@@ -82,7 +82,7 @@ struct series_key {
 	uint8_t server_address[16];       /* of clients */
 	uint8_t client_address[16];       /* of servers, when wanted */
 	uint16_t server_port;             /* 0: not known, when the role is not */
-	uint8_t role;                     /* enum sockets_role */
+	uint8_t role;                     /* enum socket_role */
 	uint8_t is_ipv6;
 	uint8_t reserved[4];
 };

@@ -290,7 +290,7 @@ static struct sockets_record record(uint64_t cookie, uint8_t flags)
 		.remote_port = 80,
 		.local_address = {127, 0, 0, 1},
 		.remote_address = {127, 0, 0, 1},
-		.role = SOCKETS_ROLE_CLIENT,
+		.role = ROLE_CLIENT,
 		.flags = flags,
 	};
 }

@@ -25,8 +25,8 @@ static struct sockets_record record(uint8_t role, uint8_t peer, uint8_t flags)
 		.family = AF_INET,
 		.role = role,
 		.flags = flags,
-		.local_port = role == SOCKETS_ROLE_SERVER ? 80 : 40001,
-		.remote_port = role == SOCKETS_ROLE_SERVER ? 40001 : 80,
+		.local_port = role == ROLE_SERVER ? 80 : 40001,
+		.remote_port = role == ROLE_SERVER ? 40001 : 80,
 		.remote_address = {10, 0, 0, peer},
 	};
 	return r;
@@ -57,7 +57,7 @@ static struct series *only_series(struct sockets_table *t)
 static void adds_up_the_life_of_a_connection(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
+	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 	struct series *s;
 
 	sockets_table_init(&t, 10, false, START_UNIX);
@@ -100,7 +100,7 @@ static void adds_up_the_life_of_a_connection(void **state)
 static void a_value_on_a_bound_belongs_below_it(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, 0);
+	struct sockets_record r = record(ROLE_CLIENT, 1, 0);
 
 	sockets_table_init(&t, 10, false, START_UNIX);
 	r.flags = SOCKETS_OPENED;
@@ -134,7 +134,7 @@ static void counts_failures_by_reason(void **state)
 
 	sockets_table_init(&t, 10, false, START_UNIX);
 	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-		struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_FAILED);
+		struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_FAILED);
 		r.error = (uint16_t)reasons[i].error;
 		uint64_t before = i ? only_series(&t)->counters[reasons[i].counter] : 0;
 		add(&t, &curl, r, 0);
@@ -152,8 +152,8 @@ static void clients_of_a_server_share_a_series_unless_told_apart(void **state)
 	for (int apart = 0; apart < 2; apart++) {
 		struct sockets_table t;
 		sockets_table_init(&t, 10, apart, START_UNIX);
-		add(&t, &curl, record(SOCKETS_ROLE_SERVER, 1, SOCKETS_OPENED), 0);
-		add(&t, &curl, record(SOCKETS_ROLE_SERVER, 2, SOCKETS_OPENED), 0);
+		add(&t, &curl, record(ROLE_SERVER, 1, SOCKETS_OPENED), 0);
+		add(&t, &curl, record(ROLE_SERVER, 2, SOCKETS_OPENED), 0);
 		assert_int_equal(t.series.count, apart ? 2 : 1);
 		sockets_table_fini(&t);
 	}
@@ -163,7 +163,7 @@ static void clients_of_a_server_share_a_series_unless_told_apart(void **state)
 static void tells_servers_families_and_roles_apart(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
+	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 
 	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, r, 0);
@@ -182,7 +182,7 @@ static void tells_servers_families_and_roles_apart(void **state)
 	r.remote_address[15]++;
 	add(&t, &curl, r, 0);
 	assert_int_equal(t.series.count, 5);
-	add(&t, &curl, record(SOCKETS_ROLE_SERVER, 1, SOCKETS_OPENED), 0);
+	add(&t, &curl, record(ROLE_SERVER, 1, SOCKETS_OPENED), 0);
 	assert_int_equal(t.series.count, 6);
 	sockets_table_fini(&t);
 	(void)state;
@@ -191,7 +191,7 @@ static void tells_servers_families_and_roles_apart(void **state)
 static void a_role_that_is_not_known_shows_no_port(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_UNKNOWN, 1, SOCKETS_PREEXISTING);
+	struct sockets_record r = record(ROLE_UNKNOWN, 1, SOCKETS_PREEXISTING);
 
 	sockets_table_init(&t, 10, true, START_UNIX);
 	add(&t, &curl, r, 0);
@@ -210,8 +210,8 @@ static void a_pid_that_is_used_again_is_another_resource(void **state)
 	struct sockets_table t;
 
 	sockets_table_init(&t, 10, false, START_UNIX);
-	add(&t, &a, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
-	add(&t, &b, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
+	add(&t, &a, record(ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
+	add(&t, &b, record(ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
 	assert_int_equal(t.resources.count, 2);
 	assert_int_equal(t.series.count, 2);
 	sockets_table_fini(&t);
@@ -225,7 +225,7 @@ static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 
 	sockets_table_init(&t, 2, false, START_UNIX);
 	for (uint8_t peer = 1; peer <= 5; peer++) {
-		r = record(SOCKETS_ROLE_CLIENT, peer, SOCKETS_OPENED);
+		r = record(ROLE_CLIENT, peer, SOCKETS_OPENED);
 		r.cookie = peer;
 		r.sent_bytes = 10;
 		r.srtt_us = 5;
@@ -244,8 +244,8 @@ static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 static void what_was_opened_in_overflow_closes_there(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record a = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
-	struct sockets_record b = record(SOCKETS_ROLE_CLIENT, 2, SOCKETS_OPENED);
+	struct sockets_record a = record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
+	struct sockets_record b = record(ROLE_CLIENT, 2, SOCKETS_OPENED);
 	struct series *s;
 
 	sockets_table_init(&t, 1, false, START_UNIX);
@@ -279,8 +279,8 @@ static void what_was_opened_in_overflow_closes_there(void **state)
 static void drops_series_that_nothing_touches_but_not_open_ones(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record a = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
-	struct sockets_record b = record(SOCKETS_ROLE_CLIENT, 2, SOCKETS_OPENED);
+	struct sockets_record a = record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
+	struct sockets_record b = record(ROLE_CLIENT, 2, SOCKETS_OPENED);
 
 	sockets_table_init(&t, 10, false, START_UNIX);
 	add(&t, &curl, a, 0);
@@ -323,8 +323,7 @@ static void a_collection_hands_out_every_series_once(void **state)
 
 	sockets_table_init(&t, 1000, false, START_UNIX);
 	for (uint8_t i = 0; i < 100; i++)
-		add(&t, &owners[i % 3],
-		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
+		add(&t, &owners[i % 3], record(ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
 	sockets_table_collect(&t);
 	do {
 		part = sockets_table_next(&t, true, 7);
@@ -332,16 +331,14 @@ static void a_collection_hands_out_every_series_once(void **state)
 		sockets_table_sent(&t, part, true, START_UNIX + 9);
 		parts++;
 		/* made meanwhile: belongs to the next collection */
-		add(&t, &owners[0],
-		    record(SOCKETS_ROLE_CLIENT, (uint8_t)(100 + parts), SOCKETS_OPENED), 0);
+		add(&t, &owners[0], record(ROLE_CLIENT, (uint8_t)(100 + parts), SOCKETS_OPENED), 0);
 	} while (!part.overflow);
 	assert_int_equal(seen, 100);
 	assert_true(parts >= 100 / 7);
 
 	/* one that is given up after a part: the next begins with what was left out */
 	for (uint8_t i = 0; i < 100; i++)
-		add(&t, &owners[i % 3],
-		    record(SOCKETS_ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
+		add(&t, &owners[i % 3], record(ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
 	sockets_table_collect(&t);
 	part = sockets_table_next(&t, true, 90);
 	sockets_table_sent(&t, part, true, START_UNIX + 10);
@@ -362,7 +359,7 @@ static void a_resource_goes_with_its_last_series(void **state)
 	struct sockets_table t;
 
 	sockets_table_init(&t, 10, false, START_UNIX);
-	add(&t, &curl, record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
+	add(&t, &curl, record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
 	assert_int_equal(t.resources.count, 1);
 	send_all(&t, false, START_UNIX);
 	sockets_table_expire(&t, 10 * SECOND, SECOND);
@@ -375,7 +372,7 @@ static void a_resource_goes_with_its_last_series(void **state)
 static void delta_begins_again_and_keeps_what_is_open(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
+	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 
 	sockets_table_init(&t, 10, false, START_UNIX);
 	r.sent_bytes = 5;
@@ -394,7 +391,7 @@ static void delta_begins_again_and_keeps_what_is_open(void **state)
 static void a_recount_sets_right_what_lost_records_left(void **state)
 {
 	struct sockets_table t;
-	struct sockets_record r = record(SOCKETS_ROLE_CLIENT, 1, SOCKETS_OPENED);
+	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 	struct series_resource *resource;
 
 	sockets_table_init(&t, 1, false, START_UNIX);
@@ -523,7 +520,7 @@ static void reference_add(struct totals *t, const struct sockets_record *r)
 	t->counters[SERIES_RESETS_SENT] += r->resets_sent;
 	if (r->flags & SOCKETS_FAILED)
 		t->counters[r->error ? SERIES_FAILED_REFUSED : SERIES_FAILED_OTHER]++;
-	if (r->flags & SOCKETS_OPENED && r->role == SOCKETS_ROLE_CLIENT)
+	if (r->flags & SOCKETS_OPENED && r->role == ROLE_CLIENT)
 		t->histogram_counts[SERIES_CONNECT_DURATION]++;
 	if (r->flags & SOCKETS_CLOSED && r->established_ns)
 		t->histogram_counts[SERIES_CONNECTION_DURATION]++;

@@ -212,7 +212,7 @@ void world_move(int from, int to, size_t n)
 	assert_int_equal(received, n);
 }
 
-const char *world_executable(char name[SOCKETS_NAME_LEN])
+const char *world_executable(char name[OWNER_NAME_LEN])
 {
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -221,7 +221,7 @@ const char *world_executable(char name[SOCKETS_NAME_LEN])
 	assert_true(n > 0);
 	path[n] = '\0';
 	base = strrchr(path, '/');
-	snprintf(name, SOCKETS_NAME_LEN, "%.*s", SOCKETS_NAME_LEN - 1, base ? base + 1 : path);
+	snprintf(name, OWNER_NAME_LEN, "%.*s", OWNER_NAME_LEN - 1, base ? base + 1 : path);
 	return name;
 }
 

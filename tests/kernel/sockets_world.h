@@ -56,7 +56,7 @@ struct pair world_pair(enum world_family family, int listener, unsigned port);
 void world_move(int from, int to, size_t n);
 
 /* Where this process's executable is, cut as the kernel side cuts it. */
-const char *world_executable(char name[SOCKETS_NAME_LEN]);
+const char *world_executable(char name[OWNER_NAME_LEN]);
 
 /* Brings lo of this thread's network namespace up. */
 void world_loopback_up(void);

@@ -83,7 +83,7 @@ static void check_payload(struct sockets_kernel *k, enum world_family family, bo
 	enum { UP = 1000003, DOWN = 70001 };
 	struct tallies t = {0};
 	struct tally *client, *server;
-	char name[SOCKETS_NAME_LEN], byte;
+	char name[OWNER_NAME_LEN], byte;
 	unsigned port;
 	int listener = world_listen(family, 8, &port);
 	struct pair p = world_pair(family, listener, port);
@@ -104,7 +104,7 @@ static void check_payload(struct sockets_kernel *k, enum world_family family, bo
 
 	client = tallies_wait_end(&t, k, p.client_port, port);
 	assert_complete(client, 4 * UP, 4 * DOWN);
-	assert_int_equal(client->last.role, SOCKETS_ROLE_CLIENT);
+	assert_int_equal(client->last.role, ROLE_CLIENT);
 	assert_int_equal(client->last.family, family == WORLD_IPV6 ? AF_INET6 : AF_INET);
 	assert_int_equal(client->last.error, 0);
 	assert_true(client->last.started_ns > 0);
@@ -114,7 +114,7 @@ static void check_payload(struct sockets_kernel *k, enum world_family family, bo
 	assert_owned_by(client, getpid(), world_executable(name));
 	server = tallies_wait_end(&t, k, port, p.client_port);
 	assert_complete(server, 4 * DOWN, 4 * UP);
-	assert_int_equal(server->last.role, SOCKETS_ROLE_SERVER);
+	assert_int_equal(server->last.role, ROLE_SERVER);
 	assert_int_equal(server->last.family, client->last.family);
 	assert_memory_equal(server->last.local_address, client->last.remote_address, 16);
 	assert_memory_equal(server->last.remote_address, client->last.local_address, 16);
@@ -205,7 +205,7 @@ static void names_the_error_of_a_refused_connect(void **state)
 	assert_int_equal(client->opened + client->closed, 0);
 	assert_int_equal(client->records, 1);
 	assert_int_equal(client->last.error, ECONNREFUSED);
-	assert_int_equal(client->last.role, SOCKETS_ROLE_CLIENT);
+	assert_int_equal(client->last.role, ROLE_CLIENT);
 	assert_int_equal(client->resets_received, 1);
 	assert_true(client->last.owner.pid == (uint32_t)getpid());
 	tallies_fini(&t);
@@ -377,7 +377,7 @@ static void a_listener_keeps_its_owner_when_a_child_accepts(void **state)
 	struct sockets_kernel *k = *state;
 	struct tallies t = {0};
 	struct tally *server;
-	char name[SOCKETS_NAME_LEN], byte;
+	char name[OWNER_NAME_LEN], byte;
 	unsigned port, client_port;
 	int listener = world_listen(WORLD_IPV4, 8, &port), client, status;
 	pid_t pid = fork();
@@ -406,7 +406,7 @@ static void finds_sockets_that_existed_before(void **state)
 {
 	struct tallies t = {0};
 	struct tally *client, *server;
-	char name[SOCKETS_NAME_LEN];
+	char name[OWNER_NAME_LEN];
 	unsigned port;
 	int listener = world_listen(WORLD_IPV6, 8, &port);
 	struct pair old = world_pair(WORLD_IPV6, listener, port), fresh;
@@ -430,12 +430,12 @@ static void finds_sockets_that_existed_before(void **state)
 	assert_int_equal(client->sent, 100); /* what was before is in the totals only */
 	assert_int_equal(client->received, 10);
 	assert_int_equal(client->last.total_sent_bytes, 5100);
-	assert_int_equal(client->last.role, SOCKETS_ROLE_CLIENT);
+	assert_int_equal(client->last.role, ROLE_CLIENT);
 	assert_int_equal(client->last.established_ns, 0);
 	assert_owned_by(client, getpid(), name);
 	assert_int_equal(server->preexisting, 1);
 	assert_int_equal(server->received, 100);
-	assert_int_equal(server->last.role, SOCKETS_ROLE_SERVER);
+	assert_int_equal(server->last.role, ROLE_SERVER);
 	assert_owned_by(server, getpid(), name);
 	server = tallies_find(&t, port, fresh.client_port);
 	assert_non_null(server); /* accepted from a listener that existed before */
@@ -534,7 +534,7 @@ static void follows_connections_of_other_network_namespaces(void **state)
 	struct tally *client;
 
 	tallies_walk(&t, k, false);
-	client = other_find(&t, &o, SOCKETS_ROLE_CLIENT);
+	client = other_find(&t, &o, ROLE_CLIENT);
 	assert_int_equal(client->opened, 1);
 	assert_int_equal(client->sent, OTHER_BYTES);
 	other_stop(&o);
@@ -560,8 +560,8 @@ static void finds_what_existed_in_many_network_namespaces(void **state)
 	sockets_kernel_stats(k, &stats);
 	assert_true(stats.namespaces >= OTHERS + 1);
 	for (int i = 0; i < OTHERS; i++) {
-		struct tally *client = other_find(&t, &others[i], SOCKETS_ROLE_CLIENT);
-		struct tally *server = other_find(&t, &others[i], SOCKETS_ROLE_SERVER);
+		struct tally *client = other_find(&t, &others[i], ROLE_CLIENT);
+		struct tally *server = other_find(&t, &others[i], ROLE_SERVER);
 
 		assert_int_equal(client->preexisting, 1);
 		assert_int_equal(client->opened, 0);
@@ -717,7 +717,7 @@ static void connections_made_during_the_start_are_whole_and_owned(void **state)
 		assert_int_equal(one->closed, 1);
 		if (one->last.local_port != b.port)
 			continue;
-		assert_int_equal(one->last.role, SOCKETS_ROLE_SERVER);
+		assert_int_equal(one->last.role, ROLE_SERVER);
 		assert_int_equal(one->last.owner.pid, getpid());
 	}
 	close(b.listener);
