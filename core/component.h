@@ -18,6 +18,7 @@
 struct loop;
 struct metrics;
 struct health;
+struct names;
 struct component;
 
 enum component_kind { RECEIVER, PROCESSOR, EXPORTER, CONNECTOR, EXTENSION };
@@ -39,6 +40,7 @@ struct host {
 	struct budget *budget;   /* the process's memory account */
 	struct metrics *metrics; /* core/self/metrics.h */
 	struct health *health;   /* core/self/health.h: how the pipelines are */
+	struct names *names;     /* core/names/names.h: names of addresses that were observed */
 	const struct log_sink *log;
 	const char *version; /* "0.1.0" */
 
