@@ -127,7 +127,7 @@ static int number_cumulative(struct fold *f, struct series_place *s, uint64_t so
 
 	if (!total)
 		return -ENOMEM;
-	r = number_increase(f->p, key_pair(f->p, s->key, source), point, f->family.kind >> 16 & 1,
+	r = number_increase(f->p, key_pair(f->p, s->key, source), point, f->family.kind.monotonic,
 	                    f->now_ns);
 	if (r < 0)
 		return r;
@@ -140,7 +140,7 @@ static int number_cumulative(struct fold *f, struct series_place *s, uint64_t so
 static void number_take(struct fold *f, Otlp__NumberDataPoint *out,
                         const Otlp__NumberDataPoint *point)
 {
-	if ((f->family.kind & 0xff) == OTLP__METRIC__DATA_SUM) {
+	if (f->family.kind.data == OTLP__METRIC__DATA_SUM) {
 		number_join(out, point);
 		out->start_time_unix_nano =
 			earlier(out->start_time_unix_nano, point->start_time_unix_nano);
@@ -350,9 +350,7 @@ static void family_of(struct fold *f, uint64_t scope, const Otlp__Metric *m, uns
                       bool monotonic)
 {
 	limits_family(f->p, scope, text(m->name), text(m->unit),
-	              (unsigned)m->data_case | (temporality & 0xff) << 8 |
-	                      (monotonic ? 1u : 0u) << 16,
-	              &f->family);
+	              (struct metric_kind){m->data_case, temporality, monotonic}, &f->family);
 	f->rule = NULL;
 	if (f->family.mergeable && f->family.metric && rule_has_labels(f->family.metric->rule))
 		f->rule = f->family.metric->rule;

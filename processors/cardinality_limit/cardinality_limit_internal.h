@@ -102,13 +102,20 @@ struct cardinality {
 	uint64_t folded, merged, dropped[DROPPED_COUNT]; /* points */
 };
 
+/* What a metric's points are, besides its name. */
+struct metric_kind {
+	unsigned data; /* Otlp__Metric__DataCase */
+	unsigned temporality;
+	bool monotonic;
+};
+
 /* Where a walk over a batch stands: the metric of one scope of one resource. */
 struct family {
 	uint64_t id;
 	struct metric_place *metric;
 	uint64_t overflow; /* the key of its overflow series */
 	struct slice name;
-	unsigned kind; /* data case, temporality << 8, monotonic << 16 */
+	struct metric_kind kind;
 	bool cumulative, mergeable;
 };
 
@@ -139,7 +146,7 @@ bool rule_has_labels(const struct rule *rule);
 
 /* Finds or makes what is known of a metric that has points. NULL in ret->metric: there are too many. */
 void limits_family(struct cardinality *p, uint64_t scope, struct slice name, struct slice unit,
-                   unsigned kind, struct family *ret);
+                   struct metric_kind kind, struct family *ret);
 /* source: the point by all its attributes; key: by those that stay. */
 struct verdict limits_judge(struct cardinality *p, const struct family *f, uint64_t source,
                             uint64_t key, uint32_t now_ms);

@@ -53,20 +53,21 @@ static struct metric_place *metric_find(struct cardinality *p, struct slice name
 }
 
 void limits_family(struct cardinality *p, uint64_t scope, struct slice name, struct slice unit,
-                   unsigned kind, struct family *ret)
+                   struct metric_kind kind, struct family *ret)
 {
-	unsigned data = kind & 0xff, temporality = kind >> 8 & 0xff;
+	const uint64_t parts[] = {kind.data, kind.temporality, kind.monotonic};
+	unsigned data = kind.data;
 	uint64_t id = key_pair(p, scope, key_bytes(p, name));
 
 	id = key_pair(p, id, key_bytes(p, unit));
 	*ret = (struct family){
-		.id = key_pair(p, id, kind),
+		.id = key_pair(p, id, key_bytes(p, slice_of(parts, sizeof parts))),
 		.metric = metric_find(p, name),
 		.name = name,
 		.kind = kind,
 		.cumulative =
 			(data == OTLP__METRIC__DATA_SUM || data == OTLP__METRIC__DATA_HISTOGRAM) &&
-			temporality != OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA,
+			kind.temporality != OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA,
 		.mergeable = data == OTLP__METRIC__DATA_SUM || data == OTLP__METRIC__DATA_GAUGE ||
 	                     data == OTLP__METRIC__DATA_HISTOGRAM,
 	};

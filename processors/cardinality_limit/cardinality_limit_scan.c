@@ -39,10 +39,10 @@ static bool is_data(uint32_t number)
 	return number == 5 || number == 7 || (number >= 9 && number <= 11);
 }
 
-static unsigned kind_of(const struct cursor_field *data)
+static struct metric_kind kind_of(const struct cursor_field *data)
 {
 	struct cursor c = cursor_of(data->body);
-	unsigned kind = data->number;
+	struct metric_kind kind = {.data = data->number};
 	struct cursor_field f;
 	uint64_t value;
 
@@ -51,9 +51,9 @@ static unsigned kind_of(const struct cursor_field *data)
 		    !cursor_varint(f.body.data, f.body.data + f.body.len, &value))
 			continue;
 		if (f.number == 2)
-			kind = (kind & ~0xff00u) | (unsigned)(value & 0xff) << 8;
+			kind.temporality = (unsigned)value;
 		else if (f.number == 3)
-			kind = (kind & 0xffffu) | (value ? 1u : 0u) << 16;
+			kind.monotonic = value;
 	}
 	return kind;
 }
