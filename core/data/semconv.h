@@ -47,6 +47,21 @@
 #define SEMCONV_ERROR_TYPE_NETWORK_UNREACHABLE "network_unreachable"
 #define SEMCONV_ERROR_TYPE_OTHER "other"
 
+/* The same of DNS look-ups: how one ended, or the answer's code in the words of RFC 1035, 2136, 6891
+ * and 7873; _OTHER for the rest of the codes */
+#define SEMCONV_ERROR_TYPE_TIMEOUT "timeout"
+#define SEMCONV_ERROR_TYPE_TRUNCATED "truncated"
+#define SEMCONV_ERROR_TYPE_MALFORMED "malformed"
+#define SEMCONV_ERROR_TYPE_OTHER_ADDRESS "other_address" /* answered by another than was asked */
+#define SEMCONV_ERROR_TYPE_FORMAT_ERROR "format_error"
+#define SEMCONV_ERROR_TYPE_SERVER_FAILURE "server_failure"
+#define SEMCONV_ERROR_TYPE_NAME_ERROR "name_error"
+#define SEMCONV_ERROR_TYPE_NOT_IMPLEMENTED "not_implemented"
+#define SEMCONV_ERROR_TYPE_REFUSED "refused"
+#define SEMCONV_ERROR_TYPE_NOT_AUTHORITATIVE "not_authoritative"
+#define SEMCONV_ERROR_TYPE_BAD_VERSION "bad_version"
+#define SEMCONV_ERROR_TYPE_BAD_COOKIE "bad_cookie"
+
 /* A series that stands for those beyond a bound, value true */
 #define SEMCONV_OTEL_METRIC_OVERFLOW "otel.metric.overflow"
 
