@@ -47,7 +47,9 @@ enum dns_answer_flags {
 	/* It came from another address than was asked. The question stays open: an answer from the
 	 * right one may follow, or it is told as unanswered. */
 	DNS_ANSWER_OTHER_ADDRESS = 1,
-	/* It repeats no question, and was matched without. */
+	/* It repeats no question, and was matched without. The question that was asked may follow
+	 * the copied bytes, as in struct dns_pending; what is handed on as the message then goes on
+	 * with it. */
 	DNS_ANSWER_WITHOUT_QUESTION = 2,
 };
 

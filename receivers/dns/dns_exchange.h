@@ -15,7 +15,8 @@ enum dns_ending {
 	DNS_ANSWERED,  /* rcode says how */
 	DNS_TIMEOUT,   /* no answer within the timeout, or before the connection ended */
 	DNS_TRUNCATED, /* the answer says that it did not fit (TC); a client asks again over TCP */
-	DNS_MALFORMED, /* the answer, or over TCP the question, is no message that can be read */
+	DNS_MALFORMED, /* the answer is no message that can be read; or the question over TCP is none,
+			  and got no answer */
 };
 
 struct dns_exchange {
@@ -26,59 +27,71 @@ struct dns_exchange {
 	struct address server, client;
 	uint16_t server_port, client_port;
 	uint64_t first_ns, last_ns; /* asked, first and last time; CLOCK_MONOTONIC */
-	uint64_t answered_ns;       /* 0: DNS_TIMEOUT */
+	uint64_t answered_ns;       /* 0: it was not */
 	unsigned transmissions;     /* of the question */
-	bool other_address;         /* the answer came from another address than was asked */
+
+	/* The answer came from another address than was asked: told beside the exchange itself, which
+	 * goes on and is told as well. */
+	bool other_address;
+	struct address other; /* which; nothing otherwise */
+	uint16_t other_port;
 
 	enum dns_ending ending;
-	struct slice question; /* as dns_name() writes it; "" when it could not be read */
+	/* As dns_name() writes it; "", with type and class 0, when there is none that can be read. */
+	struct slice question;
 	uint16_t type, class;
 	unsigned rcode; /* of DNS_ANSWERED and DNS_TRUNCATED */
 	uint16_t id;
-	struct slice
-		answer; /* the message, or as much of it as was copied; nothing of DNS_TIMEOUT */
+	struct slice answer;  /* as much of the message as was copied; nothing: not answered */
 	size_t answer_length; /* on the wire */
 };
 
-/* From the question to the answer; of a question that was repeated, from the first time. 0 of
- * DNS_TIMEOUT. */
+/* From the question to the answer; of a question that was repeated, from the first time. 0 when it
+ * was not answered. */
 uint64_t dns_exchange_duration_ns(const struct dns_exchange *e);
 
-/* "timeout", "truncated", "malformed", "server_failure", "name_error", "refused", "format_error",
- * "not_implemented", ...; NULL: all is well. */
+/* error.type, one of those of look-ups in core/data/semconv.h: "timeout", "truncated", "malformed",
+ * "other_address", "server_failure", "name_error", ..., "other". NULL: all is well, with records or
+ * without. */
 const char *dns_exchange_error(const struct dns_exchange *e);
 
 struct dns_exchanges;
 
+/* Memory: about 0.5 KB for each connection, 4 KB more for each direction while a message in it is
+ * spread over segments, and at most 0.4 KB for each open question. */
 struct dns_exchanges_limits {
 	size_t max_streams; /* TCP connections that are followed at once; beyond, the longest silent one
 			       is let go, and counted */
 	size_t max_open; /* questions of one connection that wait for their answers */
-	uint64_t timeout_ns;
 };
 
-/* on_exchange: everything it is given is valid during the call. NULL: no memory. */
+/* on_exchange: everything it is given is valid during the call, in which no event may be given. NULL:
+ * no memory. */
 struct dns_exchanges *
 dns_exchanges_new(const struct dns_exchanges_limits *limits,
                   void (*on_exchange)(void *arg, const struct dns_exchange *e), void *arg);
 void dns_exchanges_free(struct dns_exchanges *x); /* takes NULL */
 
-/* Events, as struct dns_kernel_handler gets them. */
+/* Events, as struct dns_kernel_handler gets them. None fails: what finds no memory is counted. */
 void dns_exchanges_answer(struct dns_exchanges *x, const struct dns_answer *answer,
                           struct slice message);
 void dns_exchanges_unanswered(struct dns_exchanges *x, const struct dns_pending *pending);
 void dns_exchanges_segment(struct dns_exchanges *x, const struct dns_segment *segment,
                            struct slice bytes);
 
-/* Tells the questions over TCP that were asked before before_ns as unanswered. */
+/* Tells the questions over TCP that were asked before before_ns as unanswered. An answer that is given
+ * after that is unmatched: drain the ring first. */
 void dns_exchanges_sweep(struct dns_exchanges *x, uint64_t before_ns);
 
+/* All of TCP. */
 struct dns_exchanges_stats {
-	size_t streams;
+	size_t streams, open; /* connections followed and questions waiting, now */
 	uint64_t streams_evicted;
 	uint64_t stream_gaps, stream_missing_bytes, stream_ignored_bytes;
-	uint64_t questions_dropped; /* over TCP: more open ones than max_open, or no memory */
-	uint64_t answers_unmatched; /* over TCP */
+	/* More open ones than max_open, no memory, their connection let go, or their header missing. */
+	uint64_t questions_dropped;
+	/* Late, repeated, their header missing, or to questions that were not seen. */
+	uint64_t answers_unmatched;
 };
 void dns_exchanges_stats(const struct dns_exchanges *x, struct dns_exchanges_stats *ret);
 
