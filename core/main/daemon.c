@@ -7,6 +7,7 @@
 #include "core/loop/timer.h"
 #include "core/loop/unix_signal.h"
 #include "core/main/command.h"
+#include "core/names/names.h"
 #include "core/net/http_pages.h"
 #include "core/self/process.h"
 
@@ -27,6 +28,8 @@ struct daemon {
 	struct loop *loop;
 	struct metrics *metrics;
 	struct process_metrics *process;
+	struct names *names; /* of the process: graphs come and go */
+	struct metrics_collector *names_metrics;
 	struct http_pages *server;
 	struct unix_signal *signals[3];
 	struct timer *late;
@@ -58,6 +61,38 @@ static void on_report(const struct host *host, const struct component *c,
 		begin_stop(d);
 }
 
+static void names_collect(void *arg, struct metrics_sink *sink)
+{
+	struct names_stats s;
+
+	names_stats(arg, &s);
+	if (!s.capacity)
+		return; /* nobody observes */
+	metrics_gauge(sink, "weir_observed_names",
+	              "Names of addresses that answers of resolvers told.", NULL, (double)s.count);
+	metrics_gauge(sink, "weir_observed_names_limit", "At most so many observed names are kept.",
+	              NULL, (double)s.capacity);
+	metrics_gauge(sink, "weir_observed_names_bytes", "Memory of the observed names.", NULL,
+	              (double)s.bytes);
+	metrics_counter(sink, "weir_observed_names_added",
+	                "Names of addresses that had none before.", NULL, (double)s.added);
+	metrics_counter(sink, "weir_observed_names_replaced",
+	                "Names of addresses that had one, the same or another.", NULL,
+	                (double)s.replaced);
+	metrics_counter(sink, "weir_observed_names_evicted",
+	                "Observed names that made room for others before their time.", NULL,
+	                (double)s.evicted);
+	metrics_counter(sink, "weir_observed_names_expired", "Observed names that were too old.",
+	                NULL, (double)s.expired);
+	metrics_counter(sink, "weir_observed_names_refused",
+	                "Observed names that were not taken: too long, or no memory.", NULL,
+	                (double)s.refused);
+	metrics_counter(sink, "weir_observed_names_hits",
+	                "Look-ups of an address that had an observed name.", NULL, (double)s.hits);
+	metrics_counter(sink, "weir_observed_names_misses", "Look-ups of an address that had none.",
+	                NULL, (double)s.misses);
+}
+
 struct daemon *daemon_new(struct plan *plan, struct error *error)
 {
 	struct daemon *d = calloc(1, sizeof *d);
@@ -83,7 +118,10 @@ struct daemon *daemon_new(struct plan *plan, struct error *error)
 	if (d->metrics)
 		d->process =
 			process_metrics_new(d->metrics, &d->budget, weir_version, weir_revision);
-	if (!d->process) {
+	d->names = names_new(&d->budget);
+	if (d->process && d->names)
+		d->names_metrics = metrics_register(d->metrics, names_collect, d->names);
+	if (!d->names_metrics) {
 		error_no_memory(error);
 		daemon_free(d);
 		return NULL;
@@ -91,6 +129,7 @@ struct daemon *daemon_new(struct plan *plan, struct error *error)
 	d->host = (struct host){.loop = d->loop,
 	                        .budget = &d->budget,
 	                        .metrics = d->metrics,
+	                        .names = d->names,
 	                        .log = &d->log_sink,
 	                        .version = weir_version,
 	                        .report = on_report};
@@ -102,6 +141,8 @@ bool daemon_free(struct daemon *d)
 	if (!d)
 		return true;
 	graph_free(d->graph);
+	metrics_unregister(d->metrics, d->names_metrics);
+	names_free(d->names);
 	process_metrics_free(d->process);
 	metrics_free(d->metrics);
 	for (size_t i = 0; i < sizeof d->signals / sizeof *d->signals; i++)

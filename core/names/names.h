@@ -27,9 +27,10 @@ void names_free(struct names *n); /* takes NULL */
  * may set them: the larger ones hold. Memory is taken as names come. */
 void names_limit(struct names *n, size_t capacity, uint64_t max_age_ns);
 
-/* In that network namespace (its inode) the address was given for the name, for ttl_s seconds. A
- * name of the same address and namespace is replaced. Not taken, and counted: a name that is empty
- * or too long, no room (a capacity of 0), no memory. */
+/* In that network namespace (its inode; NAMES_ANY_NETWORK: it is not known which) the address was
+ * given for the name, for ttl_s seconds, of which at most a week counts. A name of the same address
+ * and namespace is replaced. Not taken, and counted: a name that is empty or too long, no room (a
+ * capacity of 0), no memory. */
 void names_add(struct names *n, uint32_t network, const struct address *address, struct slice name,
                uint32_t ttl_s, uint64_t now_ns);
 

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/component.h"
 #include "core/loop/timer.h"
+#include "core/names/names.h"
 #include "core/pipeline/plan.h"
 #include "core/self/health.h"
 #include "core/self/metrics.h"
@@ -79,6 +80,7 @@ struct life {
 	struct budget budget;
 	struct metrics *metrics;
 	struct health *health;
+	struct names *names;
 	struct host host;
 	struct component *component;
 	struct batch *batch; /* to be fed; made before allocations fail */
@@ -174,13 +176,16 @@ static void open_life(struct life *l, const struct component_type *type, const c
 	l->patience = timer_new(l->loop, on_patience_gone, l);
 	l->health = health_new(&l->budget);
 	assert_non_null(l->metrics);
+	l->names = names_new(&l->budget);
 	assert_non_null(l->health);
+	assert_non_null(l->names);
 	assert_non_null(l->patience);
 	l->host = (struct host){
 		.loop = l->loop,
 		.budget = &l->budget,
 		.metrics = l->metrics,
 		.health = l->health,
+		.names = l->names,
 		.version = "0.0.0",
 		.report = on_report,
 	};
@@ -248,6 +253,7 @@ static void close_life(struct life *l, int result)
 	l->type->destroy(NULL);
 	batch_unref(l->batch);
 	timer_free(l->patience);
+	names_free(l->names); /* also what was put into it */
 	loop_run(l->loop); /* ends only when every handle is closed */
 	assert_true(l->closed <= 1);
 	assert_int_equal(l->budget.used, 0);

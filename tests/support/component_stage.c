@@ -5,6 +5,7 @@
 #include "core/base/list.h"
 #include "core/data/build.h"
 #include "core/loop/timer.h"
+#include "core/names/names.h"
 #include "core/self/health.h"
 
 #include <errno.h>
@@ -53,8 +54,10 @@ void stage_begin(struct stage *s)
 	arena_init(&s->arena, NULL);
 	s->host.metrics = metrics_new();
 	s->host.health = health_new(&s->budget);
+	s->host.names = names_new(&s->budget);
 	assert_non_null(s->host.metrics);
 	assert_non_null(s->host.health);
+	assert_non_null(s->host.names);
 }
 
 void *stage_config(struct stage *s, const struct component_type *type, const char *yaml)
@@ -131,6 +134,7 @@ void stage_end(struct stage *s)
 	loop_free(s->host.loop);
 	metrics_free(s->host.metrics);
 	health_free(s->host.health);
+	names_free(s->host.names);
 	arena_fini(&s->arena);
 	assert_int_equal(s->budget.used, 0);
 }
