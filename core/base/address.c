@@ -12,7 +12,7 @@ bool address_parse(struct slice text, struct address *ret)
 
 	if (zone)
 		text.len = (size_t)(zone - text.data);
-	if (text.len == 0 || text.len >= sizeof copy)
+	if (text.len == 0 || text.len >= sizeof copy || memchr(text.data, '\0', text.len))
 		return false;
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
