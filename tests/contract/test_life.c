@@ -254,7 +254,7 @@ static void close_life(struct life *l, int result)
 	batch_unref(l->batch);
 	timer_free(l->patience);
 	names_free(l->names); /* also what was put into it */
-	loop_run(l->loop); /* ends only when every handle is closed */
+	loop_run(l->loop);    /* ends only when every handle is closed */
 	assert_true(l->closed <= 1);
 	assert_int_equal(l->budget.used, 0);
 	loop_free(l->loop);
