@@ -89,6 +89,7 @@ static void cardinality_consume(struct component *component, struct batch *b, st
 	int r;
 
 	limits_sweep(p, loop_now_ns(component->host->loop));
+	follow_turn(p, loop_now_ns(component->host->loop));
 	r = limits_reserve(p, points, false) ? scan_batch(p, b, &untouched, &error)
 	                                     : error_no_memory(&error);
 	if (r == 0 && !untouched) {
@@ -144,6 +145,7 @@ static void cardinality_collect(void *arg, struct metrics_sink *sink)
 		                "Points dropped, by reason.",
 		                METRICS_LABELS({"processor", id}, {"reason", reasons[i]}),
 		                (double)p->dropped[i]);
+	follow_collect(p, sink);
 }
 
 /* `weir validate` and the start say what all of it may take. */
@@ -173,6 +175,7 @@ static void cardinality_destroy(struct component *component)
 		return;
 	metrics_unregister(component->host->metrics, p->collector);
 	limits_fini(p);
+	follow_fini(p);
 	buffer_fini(&p->scratch);
 	free(p);
 }
@@ -195,6 +198,7 @@ static int cardinality_create(const struct create_args *args, struct component *
 	places_init(&p->metrics, sizeof(struct metric_place), args->host->budget);
 	places_init(&p->series, sizeof(struct series_place), args->host->budget);
 	places_init(&p->lasts, sizeof(struct last_place), args->host->budget);
+	follow_init(p, p->swept_ns);
 	p->collector = metrics_register(args->host->metrics, cardinality_collect, p);
 	if (!p->collector) {
 		cardinality_destroy(&p->component);

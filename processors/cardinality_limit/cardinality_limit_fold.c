@@ -19,6 +19,8 @@ struct fold {
 	uint64_t now_ns;
 	struct family family;
 	const struct rule *rule; /* with labels, or NULL */
+	const Otlp__Resource *resource;
+	bool resource_followed;
 };
 
 /* Attributes are a list in every kind of point. */
@@ -27,19 +29,32 @@ struct attributes {
 	size_t *n;
 };
 
+static void follow_all(struct fold *f, struct attributes a)
+{
+	const Otlp__Resource *r = f->resource;
+
+	follow_attributes(f->p, &f->family, *a.list, *a.n, f->rule);
+	if (r && !f->resource_followed)
+		follow_attributes(f->p, NULL, r->attributes, r->n_attributes, NULL);
+	f->resource_followed = true;
+}
+
 static struct verdict judge(struct fold *f, struct attributes a, uint64_t *ret_source)
 {
 	struct cardinality *p = f->p;
 	uint64_t sum = key_attributes(p, *a.list, *a.n, NULL);
 	uint64_t source = key_pair(p, f->family.id, sum), key = source;
+	struct verdict v;
 
 	*ret_source = source;
-
 	if (f->rule)
 		key = key_pair(p, f->family.id, key_attributes(p, *a.list, *a.n, f->rule));
 	if (p->scratch.failed) /* the hashes are worth nothing: the callers see it as well */
 		return (struct verdict){0};
-	return limits_judge(p, &f->family, source, key, (uint32_t)(f->now_ns / NS_PER_MS));
+	v = limits_judge(p, &f->family, source, key, (uint32_t)(f->now_ns / NS_PER_MS));
+	if (v.fresh)
+		follow_all(f, a);
+	return v;
 }
 
 static void drop(struct fold *f)
@@ -434,6 +449,8 @@ static int group_fold(struct fold *f, Otlp__ResourceMetrics *group)
 			 : 0;
 	int r = 0;
 
+	f->resource = resource;
+	f->resource_followed = false;
 	for (size_t i = 0; i < group->n_scope_metrics && r == 0; i++)
 		r = scope_fold(f, id, group->scope_metrics[i]);
 	return r == 0 && f->p->scratch.failed ? -ENOMEM : r;

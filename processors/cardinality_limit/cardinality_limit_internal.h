@@ -5,6 +5,8 @@
 #include "core/component.h"
 #include "processors/cardinality_limit/places.h"
 
+struct metrics_sink;
+
 /* One entry of `metrics`. */
 struct rule {
 	const char *name; /* glob */
@@ -86,6 +88,15 @@ enum dropped {
 	DROPPED_COUNT
 };
 
+/* Attributes that are followed, and since when in this generation. */
+struct follow {
+	struct places places;
+	size_t hand;
+	uint64_t generation;
+	uint32_t since_ms;
+	uint8_t since_step; /* sixteenths of idle, around the circle */
+};
+
 struct cardinality {
 	struct component component;
 	const struct cardinality_config *config;
@@ -93,6 +104,7 @@ struct cardinality {
 	struct metrics_collector *collector;
 	uint64_t seed;
 	struct places metrics, series, lasts;
+	struct follow follow;
 	uint32_t turn;     /* batches rewritten, 31 bits */
 	size_t n_overflow; /* of the series */
 	size_t extra;      /* places of max_tracked that histograms take */
@@ -123,6 +135,7 @@ struct family {
 struct verdict {
 	struct series_place *series; /* of which it becomes part; NULL: dropped */
 	bool joins;                  /* it is one of several that make up the series */
+	bool fresh;                  /* its attributes may be new: they are to be followed */
 };
 
 /* ---- keys */
@@ -136,6 +149,7 @@ uint64_t key_overflow(const struct cardinality *p); /* of the overflow's one att
 /* The sum of the hashes of all attributes, of the rule's only; p->scratch.failed: no memory. */
 uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
                         const struct rule *rule);
+uint64_t key_attribute(struct cardinality *p, const Otlp__KeyValue *attribute);
 /* The same of the fields of that number in a message. */
 uint64_t key_wire(const struct cardinality *p, struct slice message, uint32_t field);
 
@@ -156,6 +170,33 @@ size_t limits_bound(const struct cardinality_config *c);
 /* Places for one walk over so many points, those of last values only when it folds. False: no
  * memory. */
 bool limits_reserve(struct cardinality *p, size_t points, bool folding);
+
+/* ---- attributes with most values. family: of the points; NULL: they are attributes of a resource */
+
+void follow_init(struct cardinality *p, uint64_t now_ns);
+void follow_fini(struct cardinality *p);
+size_t follow_bound(void);
+/* Once for each batch, before anything of it is judged. */
+void follow_turn(struct cardinality *p, uint64_t now_ns);
+void follow_wire(struct cardinality *p, const struct family *family, struct slice message,
+                 uint32_t field);
+void follow_attributes(struct cardinality *p, const struct family *family,
+                       Otlp__KeyValue *const *attributes, size_t n, const struct rule *rule);
+void follow_collect(const struct cardinality *p, struct metrics_sink *sink);
+/* For the log: "; attributes with most values: client.id (about 1990), ..." or nothing. */
+void follow_describe(const struct cardinality *p, const struct metric_place *metric, char *ret,
+                     size_t size);
+
+/* Whether a series that was last seen then has not been followed in this generation. */
+static inline bool follow_lacks_series(const struct cardinality *p, uint32_t seen_ms)
+{
+	return (int32_t)(seen_ms - p->follow.since_ms) < 0;
+}
+
+static inline bool follow_lacks_last(const struct cardinality *p, uint8_t seen_step)
+{
+	return (int8_t)(seen_step - p->follow.since_step) < 0;
+}
 
 /* ---- walks: -ENOMEM or -EBADMSG */
 

@@ -58,7 +58,7 @@ bool rule_has_labels(const struct rule *rule)
 
 /* The hash of the attribute as otlp_encode() writes it. Short texts, which is most of all, are
  * written here. */
-static uint64_t attribute_hash(struct cardinality *p, const Otlp__KeyValue *a)
+uint64_t key_attribute(struct cardinality *p, const Otlp__KeyValue *a)
 {
 	const Otlp__AnyValue *v = a->value;
 	uint8_t bytes[256], *at = bytes;
@@ -92,7 +92,7 @@ uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes
 	for (size_t i = 0; i < n; i++)
 		if (!rule ||
 		    rule_keeps(rule, slice_of(attributes[i]->key.data, attributes[i]->key.len)))
-			sum += attribute_hash(p, attributes[i]);
+			sum += key_attribute(p, attributes[i]);
 	return sum;
 }
 

@@ -105,6 +105,22 @@ static struct series_place *series_add(struct cardinality *p, const struct famil
 	return s;
 }
 
+static void tell_overflow(const struct cardinality *p, const struct family *f)
+{
+	const struct metric_place *m = f->metric;
+	char worst[800];
+
+	follow_describe(p, m, worst, sizeof worst);
+	log_warn(&p->component.log,
+	         "metric '%.*s' has reached its limit: %u series of at most %llu (%zu of %llu in "
+	         "all); further ones are folded into otel.metric.overflow%s; raise the limit, or "
+	         "take attributes off by 'keep' or 'drop' in an entry of 'metrics', those of "
+	         "resources by the processor 'resource'",
+	         (int)(f->name.len < 200 ? f->name.len : 200), (const char *)f->name.data,
+	         m->n_series, (unsigned long long)m->limit, p->series.count,
+	         (unsigned long long)p->config->max_series, worst);
+}
+
 static struct series_place *overflow_find(struct cardinality *p, const struct family *f)
 {
 	struct series_place *s = places_find(&p->series, f->overflow);
@@ -112,12 +128,7 @@ static struct series_place *overflow_find(struct cardinality *p, const struct fa
 	if (s || p->series.count >= p->config->max_series)
 		return s;
 	if (!f->metric->overflowed)
-		log_warn(&p->component.log,
-		         "metric '%.*s' has reached its limit: %u series of at most %llu (%zu of "
-		         "%llu in all); further ones are folded into otel.metric.overflow",
-		         (int)(f->name.len < 200 ? f->name.len : 200), (const char *)f->name.data,
-		         f->metric->n_series, (unsigned long long)f->metric->limit, p->series.count,
-		         (unsigned long long)p->config->max_series);
+		tell_overflow(p, f);
 	f->metric->overflowed = true;
 	return series_add(p, f, f->overflow, true);
 }
@@ -126,7 +137,8 @@ struct verdict limits_judge(struct cardinality *p, const struct family *f, uint6
                             uint64_t key, uint32_t now_ms)
 {
 	struct series_place *s = NULL;
-	bool ruled, folded = false;
+	const struct last_place *last = NULL;
+	bool ruled, fresh = false;
 
 	if (!f->metric)
 		return (struct verdict){0};
@@ -135,21 +147,25 @@ struct verdict limits_judge(struct cardinality *p, const struct family *f, uint6
 		s = places_find(&p->series, key);
 		/* What is part of the overflow's total stays it: nothing counts twice. */
 		if (f->cumulative && (!s || ruled) && f->metric->n_overflow)
-			folded = places_find(&p->lasts, key_pair(p, f->overflow, source));
-		if (!s && !folded && has_room(p, f->metric))
-			s = series_add(p, f, key, false);
-		if (folded)
+			last = places_find(&p->lasts, key_pair(p, f->overflow, source));
+		if (last)
+			fresh = follow_lacks_last(p, last->seen);
+		else
+			fresh = !s || follow_lacks_series(p, s->seen);
+		if (last)
 			s = NULL;
+		else if (!s && has_room(p, f->metric))
+			s = series_add(p, f, key, false);
 	}
 	if (s) {
 		s->seen = now_ms;
-		return (struct verdict){.series = s, .joins = ruled};
+		return (struct verdict){s, .joins = ruled, .fresh = fresh};
 	}
 	if (f->mergeable)
 		s = overflow_find(p, f);
 	if (s)
 		s->seen = now_ms;
-	return (struct verdict){.series = s, .joins = true};
+	return (struct verdict){s, .joins = true, .fresh = fresh};
 }
 
 bool limits_reserve(struct cardinality *p, size_t points, bool folding)
@@ -176,7 +192,7 @@ size_t limits_bound(const struct cardinality_config *c)
 	       c->max_series * (sizeof(struct aggregate) + ALLOCATED) +
 	       places_bound(sizeof(struct metric_place), c->max_series) +
 	       places_bound(sizeof(struct last_place), c->max_tracked) +
-	       c->max_tracked * (sizeof(struct last_place) + ALLOCATED / 2);
+	       c->max_tracked * (sizeof(struct last_place) + ALLOCATED / 2) + follow_bound();
 }
 
 /* ---- idle */

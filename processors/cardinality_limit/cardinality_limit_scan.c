@@ -11,10 +11,19 @@
 /* Points whose places are fetched from memory at the same time. */
 enum { LOOKED_UP_TOGETHER = 16 };
 
+enum { RESOURCE_ATTRIBUTES = 1 }; /* field of Resource */
+
 struct scan {
 	struct cardinality *p;
+	const struct group *group;
 	uint32_t now_ms;
 	bool touched;
+	bool resource_followed; /* that of the group */
+};
+
+struct looked_up {
+	uint64_t key;
+	struct slice point;
 };
 
 static int malformed(struct error *error)
@@ -58,12 +67,32 @@ static struct metric_kind kind_of(const struct cursor_field *data)
 	return kind;
 }
 
-static void judge_all(struct scan *s, const struct family *f, const uint64_t *keys, size_t n)
+static void follow_resource(struct scan *s)
+{
+	const struct group *g = s->group;
+	struct cursor c = cursor_of(g->wire);
+	struct cursor_field f;
+
+	s->resource_followed = true;
+	if (!g->wire.data)
+		follow_attributes(s->p, NULL, g->resource->attributes, g->resource->n_attributes,
+		                  NULL);
+	while (cursor_next(&c, &f))
+		if (f.number == OTLP_GROUP_RESOURCE && f.type == WIRE_LENGTH)
+			follow_wire(s->p, NULL, f.body, RESOURCE_ATTRIBUTES);
+}
+
+static void judge_all(struct scan *s, const struct family *f, const struct looked_up *l, size_t n)
 {
 	for (size_t i = 0; i < n && !s->touched; i++) {
-		struct verdict v = limits_judge(s->p, f, keys[i], keys[i], s->now_ms);
+		struct verdict v = limits_judge(s->p, f, l[i].key, l[i].key, s->now_ms);
 
 		s->touched = !v.series || v.joins;
+		if (!v.fresh || s->touched)
+			continue;
+		follow_wire(s->p, f, l[i].point, attributes_field(f->kind.data));
+		if (!s->resource_followed)
+			follow_resource(s);
 	}
 }
 
@@ -72,23 +101,24 @@ static int scan_points(struct scan *s, const struct family *f, const struct curs
 {
 	uint32_t field = attributes_field(data->number);
 	struct cursor c = cursor_of(data->body);
-	uint64_t keys[LOOKED_UP_TOGETHER];
+	struct looked_up l[LOOKED_UP_TOGETHER];
 	struct cursor_field point;
 	size_t n = 0;
 
 	while (!s->touched && cursor_next(&c, &point)) {
 		if (point.number != OTLP_METRIC_POINTS || point.type != WIRE_LENGTH)
 			continue;
-		keys[n] = key_pair(s->p, f->id, key_wire(s->p, point.body, field));
-		places_prefetch(&s->p->series, keys[n]);
+		l[n].point = point.body;
+		l[n].key = key_pair(s->p, f->id, key_wire(s->p, point.body, field));
+		places_prefetch(&s->p->series, l[n].key);
 		if (++n == LOOKED_UP_TOGETHER) {
-			judge_all(s, f, keys, n);
+			judge_all(s, f, l, n);
 			n = 0;
 		}
 	}
 	if (c.error)
 		return malformed(error);
-	judge_all(s, f, keys, n);
+	judge_all(s, f, l, n);
 	return 0;
 }
 
@@ -187,7 +217,7 @@ static uint64_t resource_of(const struct cardinality *p, struct slice group)
 
 	while (cursor_next(&c, &f))
 		if (f.number == OTLP_GROUP_RESOURCE && f.type == WIRE_LENGTH)
-			sum += key_wire(p, f.body, 1);
+			sum += key_wire(p, f.body, RESOURCE_ATTRIBUTES);
 	return sum;
 }
 
@@ -196,6 +226,8 @@ static int scan_group(struct scan *s, const struct group *g, struct error *error
 	uint64_t resource;
 	int r = 0;
 
+	s->group = g;
+	s->resource_followed = false;
 	if (g->wire.data)
 		return scan_scopes(s, resource_of(s->p, g->wire), g->wire, error);
 	if (g->depth == DEPTH_WIRE) /* no bytes */

@@ -51,7 +51,7 @@ static Otlp__NumberDataPoint *point_make(struct arena *a, unsigned id, uint64_t 
 	return p;
 }
 
-static struct batch *batch_make(unsigned first, uint64_t time_ns, struct budget *budget)
+static struct batch *batch_make(unsigned first, uint64_t time_ns, bool delta, struct budget *budget)
 {
 	struct batch *b = batch_new(SIGNAL_METRICS, NULL), *ret;
 	struct build_list points = {0}, metrics = {0}, scopes = {0}, resource = {0};
@@ -76,7 +76,8 @@ static struct batch *batch_make(unsigned first, uint64_t time_ns, struct budget 
 	m->sum->n_data_points = points.count;
 	m->sum->is_monotonic = true;
 	m->sum->aggregation_temporality =
-		OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
+		delta ? OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA
+		      : OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
 	must(build_list_add(a, &metrics, m));
 	scope->metrics = (Otlp__Metric **)metrics.items;
 	scope->n_metrics = 1;
@@ -116,7 +117,8 @@ static void on_closed(void *arg)
 {
 }
 
-static void measure(const char *what, unsigned series, const struct cardinality_config *config)
+static void measure(const char *what, unsigned series, bool delta,
+                    const struct cardinality_config *config)
 {
 	const struct component_type *type = &processor_cardinality_limit_type;
 	uint64_t best = UINT64_MAX, first_ns = 0, points = 0;
@@ -135,7 +137,8 @@ static void measure(const char *what, unsigned series, const struct cardinality_
 
 		sink.points = 0;
 		for (unsigned first = 0; first < series; first += POINTS) {
-			struct batch *b = batch_make(first, (10 + round) * NS_PER_S, &budget);
+			struct batch *b =
+				batch_make(first, (10 + round) * NS_PER_S, delta, &budget);
 			uint64_t start = clock_monotonic_ns();
 
 			type->consume(c, b, (struct done){0});
@@ -147,7 +150,7 @@ static void measure(const char *what, unsigned series, const struct cardinality_
 		else if (spent < best)
 			best = spent;
 	}
-	printf("%-8s %9u series: %4.0f ns a point (new: %4.0f ns), %7llu points out, %4.0f bytes "
+	printf("%-14s %9u series: %4.0f ns a point (new: %4.0f ns), %7llu points out, %4.0f bytes "
 	       "a series, bound %.0f MiB, held %.0f MiB\n",
 	       what, series, (double)best / series, (double)first_ns / series,
 	       (unsigned long long)points, (double)budget.used / series,
@@ -176,9 +179,10 @@ static void measure_all(unsigned series)
 	shut.max_tracked = series;
 	ruled = shut;
 	ruled.metrics = (struct group_list){&rule, 1};
-	measure("passing", series, &open);
-	measure("folding", series, &shut);
-	measure("dropping", series, &ruled);
+	measure("passing", series, false, &open);
+	measure("folding", series, false, &shut);
+	measure("folding deltas", series, true, &shut);
+	measure("dropping", series, false, &ruled);
 }
 
 int main(int argc, char **argv)
