@@ -44,13 +44,13 @@ class Backend:
         self.port = self.judge.port
         self._newest, self._added_up = {}, 0
 
-    def _received(self, signal_name):
+    def received(self, signal_name):
         with self.judge.lock:
             return [r["message"] for r in self.judge.received if r["signal"] == signal_name]
 
     def points(self):
         """{(metric, resource attributes, point attributes): data point}, attributes as sorted tuples."""
-        requests = self._received("metrics")
+        requests = self.received("metrics")
         # Only what is new: who asks all the time must not keep the judge, in this very process, from answering.
         for request in requests[self._added_up:]:
             for group in request.resource_metrics:
@@ -75,7 +75,7 @@ class Backend:
     def records(self, **wanted):
         wanted = {(k.replace("__", "."), v) for k, v in wanted.items()}
         found = []
-        for request in self._received("logs"):
+        for request in self.received("logs"):
             for group in request.resource_logs:
                 for scope in group.scope_logs:
                     for record in scope.log_records:

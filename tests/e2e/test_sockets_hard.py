@@ -220,7 +220,7 @@ def delta_sum(backend, name, **wanted):
     """What all delta points add up to."""
     wanted = {(k.replace("__", "."), v) for k, v in wanted.items()}
     total = 0
-    for request in backend._received("metrics"):  # pylint: disable=protected-access
+    for request in backend.received("metrics"):
         for group in request.resource_metrics:
             for scope in group.scope_metrics:
                 for metric in scope.metrics:
