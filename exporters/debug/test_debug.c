@@ -1,6 +1,7 @@
 /* The exporter as a component: where its text goes, and what becomes of a batch. */
 #include "core/data/build.h"
 #include "core/component.h"
+#include "tests/support/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,11 +92,9 @@ static size_t lines(const char *path)
 
 static void appends_to_a_file(void **state)
 {
-	char path[] = "/tmp/weir-test-debug-XXXXXX";
-	int fd = mkstemp(path);
+	const char *path = folder_at("out");
 	struct rig r;
 
-	close(fd);
 	for (int i = 0; i < 2; i++) {
 		rig_init(&r, path);
 		assert_int_equal(rig_start(&r), 0);
@@ -104,17 +103,15 @@ static void appends_to_a_file(void **state)
 		rig_fini(&r);
 	}
 	assert_int_equal(lines(path), 2);
-	unlink(path);
+	assert_int_equal(unlink(path), 0);
 	(void)state;
 }
 
 static void prints_every_so_many_th_beyond_the_first(void **state)
 {
-	char path[] = "/tmp/weir-test-debug-XXXXXX";
-	int fd = mkstemp(path);
+	const char *path = folder_at("out");
 	struct rig r;
 
-	close(fd);
 	rig_init(&r, path);
 	r.config.sampling_initial = 2;
 	r.config.sampling_thereafter = 0;
@@ -125,7 +122,7 @@ static void prints_every_so_many_th_beyond_the_first(void **state)
 	assert_true(lines(path) <=
 	            2 + 1 + 2); /* a new second may begin, and says what was left out */
 	rig_fini(&r);
-	unlink(path);
+	assert_int_equal(unlink(path), 0);
 	(void)state;
 }
 

@@ -1,4 +1,5 @@
 #include "tests/support/component_stage.h"
+#include "tests/support/folder.h"
 
 #include "core/base/clock.h"
 #include "core/base/random.h"
@@ -22,7 +23,8 @@ static const struct component_type *const file = &exporter_file_type;
 
 struct fixture {
 	struct stage stage;
-	char folder[64], path[128];
+	const char *folder;
+	char path[128];
 };
 
 static int begin(void **state)
@@ -30,8 +32,7 @@ static int begin(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	strcpy(f->folder, "/tmp/weir-file-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
+	f->folder = folder_new();
 	snprintf(f->path, sizeof f->path, "%s/data.json", f->folder);
 	stage_begin(&f->stage);
 	*state = f;
@@ -41,11 +42,8 @@ static int begin(void **state)
 static int end(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	stage_end(&f->stage);
-	snprintf(command, sizeof command, "rm -rf %s", f->folder);
-	assert_int_equal(system(command), 0);
 	free(f);
 	return 0;
 }

@@ -1,4 +1,5 @@
 #include "exporters/file/file_writer.h"
+#include "tests/support/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,9 +17,9 @@
 
 #include <cmocka.h>
 
-/* A directory of its own for each test, with the paths used in it. */
+/* A folder of its own for each test, with the paths used in it. */
 struct fixture {
-	char folder[64];
+	const char *folder;
 	char path[128];
 	struct logger log;
 	struct file_writer writer;
@@ -29,8 +30,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	strcpy(f->folder, "/tmp/weir-file-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
+	f->folder = folder_new();
 	snprintf(f->path, sizeof f->path, "%s/data.json", f->folder);
 	file_writer_init(&f->writer, &(struct file_writer_config){.path = f->path}, &f->log);
 	*state = f;
@@ -40,11 +40,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	file_writer_fini(&f->writer);
-	snprintf(command, sizeof command, "rm -rf %s", f->folder);
-	assert_int_equal(system(command), 0);
 	free(f);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "extensions/basicauth/basicauth.h"
 #include "extensions/basicauth/basicauth_hash.h"
 #include "tests/support/component_stage.h"
+#include "tests/support/folder.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -236,14 +237,12 @@ static void as_many_pairs_as_there_is_room_for_are_remembered(void **state)
 
 /* ---- files */
 
-static char folder[] = "/tmp/weir-test-basic-XXXXXX";
-
 static void write_file(const char *name, const char *text)
 {
-	char path[128], fresh[160];
+	const char *path = folder_at(name);
+	char fresh[160];
 	FILE *f;
 
-	snprintf(path, sizeof path, "%s/%s", folder, name);
 	snprintf(fresh, sizeof fresh, "%s.new", path);
 	f = fopen(fresh, "w");
 	assert_non_null(f);
@@ -251,14 +250,6 @@ static void write_file(const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(fresh, 0600), 0);
 	assert_int_equal(rename(fresh, path), 0);
-}
-
-static void remove_file(const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	unlink(path);
 }
 
 static void the_file_is_read_again_when_it_changes(void **state)
@@ -269,7 +260,7 @@ static void the_file_is_read_again_when_it_changes(void **state)
 	struct stage s;
 
 	write_file("users", "joe:" BCRYPT "\n");
-	snprintf(yaml, sizeof yaml, "{htpasswd: {file: '%s/users'}}", folder);
+	snprintf(yaml, sizeof yaml, "{htpasswd: {file: '%s/users'}}", folder_path());
 	open_stage(&s, yaml);
 	assert_string_equal(enter(&s, "joe", "secret", &error), "joe");
 	write_file("users", "ann:" BCRYPT "\n");
@@ -277,7 +268,7 @@ static void the_file_is_read_again_when_it_changes(void **state)
 		assert_true(clock_monotonic_ns() < end);
 	assert_string_equal(enter_at_last(&s, "ann", "secret", &error), "ann");
 	stage_end(&s);
-	remove_file("users");
+	assert_int_equal(unlink(folder_at("users")), 0);
 }
 
 static void expect_no_start(const char *text, const char *message)
@@ -288,7 +279,7 @@ static void expect_no_start(const char *text, const char *message)
 	struct stage s;
 
 	write_file("users", text);
-	snprintf(yaml, sizeof yaml, "{htpasswd: {file: '%s/users'}}", folder);
+	snprintf(yaml, sizeof yaml, "{htpasswd: {file: '%s/users'}}", folder_path());
 	stage_begin(&s);
 	args.config = stage_config(&s, type, yaml);
 	args.host = &s.host;
@@ -296,7 +287,7 @@ static void expect_no_start(const char *text, const char *message)
 	assert_int_equal(type->start(s.component, &error), -EINVAL);
 	assert_string_equal(error.message, message);
 	stage_end(&s);
-	remove_file("users");
+	assert_int_equal(unlink(folder_at("users")), 0);
 }
 
 static void says_which_line_is_no_user(void **state)
@@ -336,14 +327,14 @@ static void shows_a_name_and_a_password(void **state)
 
 	write_file("password", "secret\n");
 	snprintf(yaml, sizeof yaml, "{client_auth: {username: joe, password_file: '%s/password'}}",
-	         folder);
+	         folder_path());
 	open_stage(&s, yaml);
 	assert_string_equal(header_of(&s), "Basic am9lOnNlY3JldA==");
 	write_file("password", "other\n");
 	while (strcmp(header_of(&s), "Basic am9lOm90aGVy") != 0)
 		assert_true(clock_monotonic_ns() < end);
 	stage_end(&s);
-	remove_file("password");
+	assert_int_equal(unlink(folder_at("password")), 0);
 }
 
 static void refuses_what_makes_no_sense(void **state)
@@ -369,16 +360,6 @@ static void refuses_what_makes_no_sense(void **state)
 	stage_end(&s);
 }
 
-static int make_folder(void **state)
-{
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-	return rmdir(folder);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,5 +373,5 @@ int main(void)
 		cmocka_unit_test(shows_a_name_and_a_password),
 		cmocka_unit_test(refuses_what_makes_no_sense),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

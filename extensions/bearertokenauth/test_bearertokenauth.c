@@ -1,5 +1,6 @@
 #include "core/base/clock.h"
 #include "tests/support/component_stage.h"
+#include "tests/support/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,16 +107,6 @@ static void any_of_several_tokens_will_do_and_the_first_is_shown(void **state)
 
 /* ---- files */
 
-static char folder[] = "/tmp/weir-test-bearer-XXXXXX";
-
-static const char *file_name(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
 static void write_file(const char *path, const char *text, mode_t mode)
 {
 	char fresh[160];
@@ -160,7 +151,7 @@ static void open_with_file(struct stage *s, const char *path)
 
 static void a_file_is_read_again_when_it_changes(void **state)
 {
-	const char *path = file_name("tokens");
+	const char *path = folder_at("tokens");
 	struct stage s;
 
 	write_file(path, "first\n  second \r\n\n", 0600);
@@ -178,7 +169,7 @@ static void a_file_is_read_again_when_it_changes(void **state)
 /* As in the Collector, whose own example gives both. */
 static void a_file_goes_before_tokens_of_the_configuration(void **state)
 {
-	const char *path = file_name("tokens");
+	const char *path = folder_at("tokens");
 	char yaml[256];
 	struct stage s;
 
@@ -195,14 +186,10 @@ static void a_file_goes_before_tokens_of_the_configuration(void **state)
 /* A mounted Kubernetes secret: token -> ..data/token, ..data -> ..1, and ..data is replaced. */
 static void a_file_behind_a_symbolic_link_is_noticed_too(void **state)
 {
-	char first[128], second[128], data[128], fresh[128], path[128];
+	const char *first = folder_at("1"), *second = folder_at("2"), *data = folder_at("data"),
+		   *fresh = folder_at("fresh"), *path = folder_at("token");
 	struct stage s;
 
-	snprintf(first, sizeof first, "%s", file_name("1"));
-	snprintf(second, sizeof second, "%s", file_name("2"));
-	snprintf(data, sizeof data, "%s", file_name("data"));
-	snprintf(fresh, sizeof fresh, "%s", file_name("fresh"));
-	snprintf(path, sizeof path, "%s", file_name("token"));
 	write_file(first, "old", 0640);
 	write_file(second, "new", 0640);
 	assert_int_equal(symlink("1", data), 0);
@@ -222,7 +209,7 @@ static void a_file_behind_a_symbolic_link_is_noticed_too(void **state)
 
 static void a_file_that_goes_bad_leaves_the_tokens_in_force(void **state)
 {
-	const char *path = file_name("tokens");
+	const char *path = folder_at("tokens");
 	struct stage s;
 
 	write_file(path, "good", 0600);
@@ -258,7 +245,7 @@ static void expect_no_start(const char *path, int code, const char *words)
 
 static void a_file_that_cannot_be_a_secret_stops_the_start(void **state)
 {
-	const char *path = file_name("tokens");
+	const char *path = folder_at("tokens");
 
 	expect_no_start(path, -ENOENT, "No such file");
 	write_file(path, "secret", 0644);
@@ -268,7 +255,7 @@ static void a_file_that_cannot_be_a_secret_stops_the_start(void **state)
 	write_file(path, "a\tb", 0600);
 	expect_no_start(path, -EINVAL, "printable ASCII");
 	unlink(path);
-	expect_no_start(folder, -EINVAL, "not a regular file");
+	expect_no_start(folder_path(), -EINVAL, "not a regular file");
 }
 
 static void refuses_what_makes_no_sense(void **state)
@@ -289,16 +276,6 @@ static void refuses_what_makes_no_sense(void **state)
 	stage_end(&s);
 }
 
-static int make_folder(void **state)
-{
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-	return rmdir(folder);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,5 +288,5 @@ int main(void)
 		cmocka_unit_test(a_file_that_cannot_be_a_secret_stops_the_start),
 		cmocka_unit_test(refuses_what_makes_no_sense),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

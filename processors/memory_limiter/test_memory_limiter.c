@@ -1,5 +1,6 @@
 #include "processors/memory_limiter/memory_limiter.h"
 #include "tests/support/component_stage.h"
+#include "tests/support/folder.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -140,47 +141,27 @@ static void percentages_are_of_what_this_machine_has(void **state)
 
 /* ---- how much memory there is */
 
-struct tree {
-	char root[64];
-};
-
 static int make_tree(void **state)
 {
-	struct tree *t = calloc(1, sizeof *t);
-
-	assert_non_null(t);
-	strcpy(t->root, "/tmp/weir-memory-XXXXXX");
-	assert_non_null(mkdtemp(t->root));
-	*state = t;
+	*state = (void *)folder_new();
 	return 0;
 }
 
-static int remove_tree(void **state)
-{
-	struct tree *t = *state;
-	char command[128];
-
-	snprintf(command, sizeof command, "rm -rf %s", t->root);
-	assert_int_equal(system(command), 0);
-	free(t);
-	return 0;
-}
-
-static void put(const struct tree *t, const char *path, const char *text)
+static void put(const char *root, const char *path, const char *text)
 {
 	char command[512];
 
-	snprintf(command, sizeof command, "mkdir -p $(dirname %s%s) && printf '%s' > %s%s", t->root,
-	         path, text, t->root, path);
+	snprintf(command, sizeof command, "mkdir -p $(dirname %s%s) && printf '%s' > %s%s", root,
+	         path, text, root, path);
 	assert_int_equal(system(command), 0);
 }
 
-static uint64_t total_of(const struct tree *t)
+static uint64_t total_of(const char *root)
 {
 	struct error error = ERROR_INIT;
 	uint64_t total = 0;
 
-	if (memory_limiter_total(t->root, &total, &error) < 0)
+	if (memory_limiter_total(root, &total, &error) < 0)
 		fail_msg("%s", error.message);
 	return total;
 }
@@ -221,16 +202,15 @@ static void takes_the_limit_of_a_v1_cgroup(void **state)
 
 static void says_when_nothing_is_known(void **state)
 {
-	struct tree *t = *state;
 	struct error error = ERROR_INIT;
 	uint64_t total = 7;
 
-	assert_int_equal(memory_limiter_total(t->root, &total, &error), -ENODATA);
+	assert_int_equal(memory_limiter_total(*state, &total, &error), -ENODATA);
 	assert_non_null(strstr(error.message, "set limit_mib instead"));
 	assert_int_equal(total, 7);
 }
 
-#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
+#define TREE_TEST(name) cmocka_unit_test_setup(name, make_tree)
 
 int main(void)
 {

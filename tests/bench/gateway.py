@@ -59,7 +59,7 @@ def free_port():
 
 def make_request(spans):
     """An ExportTraceServiceRequest; every span's field in its scope takes SPAN_BYTES and its tag and length."""
-    request = judge.Messages().request("trace")()
+    request = judge.MESSAGES.request("trace")()
     group = request.resource_spans.add()
     for key, value in (("service.name", "shop"), ("host.name", "node-17")):
         group.resource.attributes.add(key=key).value.string_value = value

@@ -14,6 +14,7 @@
 #include "core/self/health.h"
 #include "core/self/metrics.h"
 #include "tests/support/failing_memory.h"
+#include "tests/support/folder.h"
 #include "tests/unit/export/make_batch.h"
 
 #include <setjmp.h>
@@ -68,8 +69,6 @@ enum {
 };
 /* Loading programs into the kernel takes long: the sweep over their allocations stops then. */
 #define BPF_SWEEP_NS (20 * NS_PER_S)
-
-static char folder[] = "/tmp/weir-test-life-XXXXXX";
 
 struct life {
 	const struct component_type *type;
@@ -142,7 +141,7 @@ static void fill_config(struct life *l, const char *pattern)
 	diagnostics_init(&d);
 	if (place) {
 		buffer_append(&text, pattern, (size_t)(place - pattern));
-		buffer_append_string(&text, folder);
+		buffer_append_string(&text, folder_path());
 		pattern = place + 2;
 	}
 	buffer_append_string(&text, pattern);
@@ -343,20 +342,6 @@ static void survives_every_failing_allocation(void **state)
 	              n - 1);
 }
 
-static int make_folder(void **state)
-{
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-	char path[sizeof folder + 16];
-
-	snprintf(path, sizeof path, "%s/out.jsonl", folder);
-	unlink(path);
-	return rmdir(folder);
-}
-
 int main(void)
 {
 	static const struct {
@@ -384,5 +369,5 @@ int main(void)
 				.initial_state = (void *)(uintptr_t)*t,
 			};
 		}
-	return _cmocka_run_group_tests("lives", tests, n, make_folder, remove_folder);
+	return _cmocka_run_group_tests("lives", tests, n, NULL, NULL);
 }

@@ -19,39 +19,26 @@ A behaviour is chosen for the whole server (--behaviour) or, stronger, per call 
 """
 import argparse
 import concurrent.futures
-import functools
-import glob
-import importlib
 import json
-import os
 import random
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import grpc
+import messages
 from google.protobuf import json_format
 
-PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proto")
 SIGNALS = {"trace": "traces", "metrics": "metrics", "logs": "logs"}
 REJECTED = {"trace": "rejected_spans", "metrics": "rejected_data_points", "logs": "rejected_log_records"}
 
 
 class Messages:
-    """The OTLP messages, compiled by protoc at run time."""
+    """The OTLP messages."""
 
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="judge-proto-")
-        files = [os.path.relpath(f, PROTO) for f in glob.glob(os.path.join(PROTO, "**", "*.proto"), recursive=True)]
-        subprocess.run(["protoc", "-I", PROTO, "--python_out", self._folder.name, *files], check=True)
-        sys.path.insert(0, self._folder.name)
-        self.rpc = importlib.import_module("rpc_status_pb2")
-        self.service = {
-            name: importlib.import_module(f"opentelemetry.proto.collector.{name}.v1.{name}_service_pb2")
-            for name in SIGNALS
-        }
+        self.rpc = messages.module("rpc_status")
+        self.service = {name: messages.module(f"opentelemetry.proto.collector.{name}.v1.{name}_service") for name in SIGNALS}
 
     def request(self, name):
         return getattr(self.service[name], f"Export{name.capitalize()}ServiceRequest")
@@ -60,10 +47,7 @@ class Messages:
         return getattr(self.service[name], f"Export{name.capitalize()}ServiceResponse")
 
 
-@functools.lru_cache(maxsize=None)
-def messages_here():
-    """One set for everything in this process."""
-    return Messages()
+MESSAGES = Messages()
 
 
 def export_path(name):
@@ -105,7 +89,7 @@ class Judge:
 
     def __init__(self, behaviour="ok", address="127.0.0.1:0", dump=None, credentials=None, max_streams=None,
                  compression=None, workers=128, goaway_after=None):
-        self.messages = messages_here()
+        self.messages = MESSAGES
         self.behaviour = behaviour
         self.received = []
         self.calls = self.accepted = 0

@@ -112,7 +112,7 @@ class JudgeHttp:
     """A running server. received: dicts as dumped, but with the message itself under "message"."""
 
     def __init__(self, behaviour="ok", address="127.0.0.1:0", dump=None, context=None, sink=False):
-        self.messages = None if sink else judge.messages_here()
+        self.messages = None if sink else judge.MESSAGES
         self.behaviour = behaviour
         self.received = []
         self.calls = self.accepted = self.connections = 0

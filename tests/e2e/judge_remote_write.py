@@ -9,21 +9,15 @@ script(judge, request) decides about a request that has been decoded; it returns
 (status, {header: value}, body). An exception HangUp resets the connection. Of a refused request nothing is stored."""
 import collections
 import contextlib
-import functools
 import http.server
-import importlib
-import os
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 
+import messages
 import snappy
 
-PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proto")
 STALE = 0x7ff0000000000002
 CONTENT_TYPES = {"application/x-protobuf": 1, "application/x-protobuf;proto=prometheus.WriteRequest": 1,
                  "application/x-protobuf;proto=io.prometheus.write.v2.Request": 2}
@@ -38,14 +32,8 @@ class HangUp(Exception):
     """The connection is reset."""
 
 
-@functools.lru_cache(maxsize=None)
-def messages():
-    folder = tempfile.mkdtemp(prefix="judge-proto-")
-    subprocess.run(["protoc", "-I", PROTO, "--python_out", folder, "prometheus/remote_write_1.proto",
-                    "prometheus/remote_write_2.proto"], check=True)
-    sys.path.insert(0, folder)
-    return {1: importlib.import_module("prometheus.remote_write_1_pb2").WriteRequest,
-            2: importlib.import_module("prometheus.remote_write_2_pb2").Request}
+REQUESTS = {1: messages.module("prometheus.remote_write_1").WriteRequest,
+            2: messages.module("prometheus.remote_write_2").Request}
 
 
 def bits_of(value):
@@ -186,7 +174,6 @@ class JudgeRemoteWrite:
         self.stored = {} if stored is None else stored
         self.open = set()
         self.lock = threading.Lock()
-        messages()
         outer = self
 
         class Bound(Handler):
@@ -241,7 +228,7 @@ class JudgeRemoteWrite:
             checker.want(len(headers.get_all(name, [])) == 1, f"{name} does not stand once")
         checker.want(body[:10] != b"\xff\x06\x00\x00sNaPpY", "framed snappy")
         plain = snappy.uncompress(body)
-        message = messages()[version or 1]()
+        message = REQUESTS[version or 1]()
         message.ParseFromString(plain)
         series = list(checker.version_2(message) if version == 2 else checker.version_1(message))
         checker.want(series, "an empty request")

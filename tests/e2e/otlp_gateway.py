@@ -12,7 +12,7 @@ from h2 import config as h2_config
 from h2 import connection as h2_connection
 from h2 import events as h2_events
 
-MESSAGES = judge.messages_here()
+MESSAGES = judge.MESSAGES
 SIGNALS = judge.SIGNALS
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 

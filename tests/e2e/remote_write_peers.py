@@ -10,7 +10,7 @@ import judge
 import judge_remote_write
 import weirtest
 
-MESSAGES = judge.messages_here()
+MESSAGES = judge.MESSAGES
 NOW_MS = int(time.time() * 1000)
 
 CONFIG = """

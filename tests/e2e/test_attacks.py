@@ -4,18 +4,14 @@ that keeps to the rules waits at most ten times as long as on a quiet day.
 
 Memory and waiting are those of the release build, which scripts/test makes as well (sanitizers multiply both); the same attacks
 then go on for a moment against the build with sanitizers, for what they find."""
-import atexit
 import contextlib
-import functools
 import json
 import os
 import re
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -31,7 +27,7 @@ except ImportError as missing:
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RELEASE = os.environ.get("WEIR_RELEASE", os.path.join(weirtest.ROOT, "build", "weir"))
-MESSAGES = judge.Messages()
+MESSAGES = judge.MESSAGES
 LIMIT_MIB = 48
 # What the process takes beside the telemetry it holds: the program, libraries, connections.
 REST_MIB = 32
@@ -80,16 +76,6 @@ ANSWERS = {
 KEPT = {"idle_connections"}
 
 
-@functools.cache
-def certificates():
-    weirtest.need_programs("openssl")
-    folder = tempfile.mkdtemp(prefix="weirtest-tls-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    script = os.path.join(weirtest.ROOT, "tests", "unit", "net", "make_certificates.sh")
-    subprocess.run([script, folder], check=True, capture_output=True)
-    return folder
-
-
 def different_ports(count):
     ports = set()
     while len(ports) < count:
@@ -103,7 +89,7 @@ class Gateway:
         kept, weirtest.BINARY = weirtest.BINARY, binary
         try:
             self.weir = stage.weir(CONFIG.format(grpc=self.grpc, http=self.http, tls=self.tls, limit=LIMIT_MIB,
-                                                 folder=certificates()), ready=False)
+                                                 folder=weirtest.certificates()), ready=False)
         finally:
             weirtest.BINARY = kept
         weirtest.wait_for(lambda: all(weirtest.listens(self.weir.pid, port) for port in (self.grpc, self.http, self.tls)),

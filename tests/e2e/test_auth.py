@@ -16,7 +16,7 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 import otlp_client
 
-MESSAGES = judge.messages_here()
+MESSAGES = judge.MESSAGES
 BCRYPT = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"  # of "secret"
 
 CONFIG = """

@@ -22,7 +22,7 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 from account import Auditor, Books, wait_until_quiet
 
-MESSAGES = judge.messages_here()
+MESSAGES = judge.MESSAGES
 
 CONFIG = """
     receivers:

@@ -72,7 +72,7 @@ def delivers_compressed(stage, coding):
     weir = start_weir(stage, listener.getsockname()[1], coding)
     account = wait_for_account(weir, lambda a: a.sent > 50, "something was sent")
     assert account.retries == 0 and account.dropped == 0, vars(account)
-    request = judge.messages_here().request("metrics")
+    request = judge.MESSAGES.request("metrics")
     arrived = sum(judge.count_items("metrics", request.FromString(m)) for m in judge_raw.Connection.messages)
     assert arrived >= account.sent, (arrived, vars(account))
     assert weir.stop() == 0

@@ -22,7 +22,7 @@ except ImportError as missing:
     sys.exit(weirtest.SKIPPED)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MESSAGES = judge.messages_here()
+MESSAGES = judge.MESSAGES
 NAMES = {"traces": "trace", "metrics": "metrics", "logs": "logs"}
 
 CONFIG = """

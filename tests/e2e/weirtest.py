@@ -20,6 +20,7 @@ is 77 when nothing but skipped tests remains.
 """
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
 import platform
@@ -296,12 +297,34 @@ class Nginx(Process):
         super().kill()
 
 
+@functools.cache
+def own_folder():
+    """Where this process keeps its files. A shell that outlives it removes them, however it has ended."""
+    folder = tempfile.mkdtemp(prefix="weirtest-")
+    os.chmod(folder, 0o711)
+    end, _held = os.pipe()  # for as long as this process lives
+    subprocess.run(["sh", "-c", 'exec 3<&0; { cat <&3; rm -rf "$0"; } >/dev/null 2>&1 &', folder], stdin=end, check=True)
+    os.close(end)
+    return folder
+
+
+@functools.cache
+def certificates():
+    """A folder with ca, server, client, stranger, expired and other certificates and keys (.pem, .key). Not to be written to."""
+    need_programs("openssl")
+    folder = os.path.join(own_folder(), "tls")
+    os.mkdir(folder)
+    script = os.path.join(ROOT, "tests", "unit", "net", "make_certificates.sh")
+    subprocess.run(["sh", script, folder], check=True)
+    return folder
+
+
 class Stage:
     """What one test has started."""
 
     def __init__(self):
         self.things = contextlib.ExitStack()
-        self.folder = tempfile.mkdtemp(prefix="weirtest-")
+        self.folder = tempfile.mkdtemp(dir=own_folder(), prefix="stage-")
         self.things.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
     def path(self, name):
@@ -316,13 +339,8 @@ class Stage:
         return self.keep(server, server.stop)
 
     def certificates(self):
-        """A folder with ca, server, client, stranger, expired and other certificates and keys (.pem, .key)."""
-        need_programs("openssl")
-        folder = self.path("tls")
-        os.mkdir(folder)
-        script = os.path.join(ROOT, "tests", "unit", "net", "make_certificates.sh")
-        subprocess.run(["sh", script, folder], check=True)
-        return folder
+        """A copy of them for this test."""
+        return shutil.copytree(certificates(), self.path("tls"))
 
     def weir(self, config, **more):
         """Starts weir and waits until it is ready."""

@@ -27,6 +27,7 @@ void judge_start(struct judge *j, const char *script, const char *const *argumen
 
 	for (; arguments && *arguments && n < ARGUMENTS; arguments++)
 		argv[n++] = (char *)*arguments;
+	setenv("WEIR_MESSAGES", MESSAGES, 1);
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	posix_spawn_file_actions_init(&actions);

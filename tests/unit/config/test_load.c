@@ -2,8 +2,10 @@
 #include "config/expand.h"
 #include "config/load.h"
 #include "config/print.h"
+#include "tests/support/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -292,10 +294,11 @@ static void keeps_the_original_for_targets_of_type_string(void **state)
 
 static void reads_the_process_environment_and_real_files(void **state)
 {
-	char path[] = "/tmp/weir-test-load-XXXXXX", config[128];
+	const char *path = folder_at("value");
+	char config[128];
 	const char *configs[] = {config};
 	const struct config_sources sources = {.configs = configs, .n_configs = 1};
-	int fd = mkstemp(path);
+	int fd = creat(path, 0600);
 	struct diagnostics d;
 	struct document *document;
 	const struct node *x;
@@ -312,7 +315,6 @@ static void reads_the_process_environment_and_real_files(void **state)
 	assert_int_equal(x->type, SCALAR_INT);
 	document_free(document);
 	diagnostics_fini(&d);
-	unlink(path);
 	unsetenv("WEIR_TEST_FILE");
 }
 

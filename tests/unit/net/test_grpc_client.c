@@ -1,7 +1,8 @@
 /* The gRPC client against grpcio (tests/e2e/judge.py) and against a backend that misbehaves below
  * gRPC (tests/e2e/judge_raw.py). */
-#include "tests/unit/net/caller.h"
+#include "tests/support/folder.h"
 #include "tests/support/judge.h"
+#include "tests/unit/net/caller.h"
 
 #include <stdlib.h>
 
@@ -238,13 +239,12 @@ static void cancels_what_is_in_flight_when_closed(void **state)
 
 static void calls_over_a_unix_socket(void **state)
 {
-	char path[64], address[80];
+	char address[160];
 	const char *const arguments[] = {"--address", address, NULL};
 	struct judge judge;
 	struct caller c;
 
-	snprintf(path, sizeof path, "/tmp/weir-judge-%d.sock", (int)getpid());
-	snprintf(address, sizeof address, "unix:%s", path);
+	snprintf(address, sizeof address, "unix:%s", folder_at("socket"));
 	judge_start(&judge, judge_script, arguments);
 	caller_prepare(&c, state, "127.0.0.1", 1);
 	c.config.endpoint = net_test_endpoint(address);
@@ -254,7 +254,6 @@ static void calls_over_a_unix_socket(void **state)
 	assert_int_equal(c.status, GRPC_OK);
 	caller_close(&c);
 	judge_stop(&judge);
-	unlink(path);
 }
 
 /* ---- no server, and servers that come and go */

@@ -1,7 +1,8 @@
 /* The gRPC client when memory fails: one allocation after the other, from the first to the last of a call's life. */
 #include "tests/support/failing_memory.h"
-#include "tests/unit/net/caller.h"
+#include "tests/support/folder.h"
 #include "tests/support/judge.h"
+#include "tests/unit/net/caller.h"
 
 #include <stdlib.h>
 
@@ -9,36 +10,24 @@ enum { ALLOCATIONS = 500 };
 
 static struct judge judge;
 static struct tls_settings tls;
-static char folder[64], cert[96], key[96], ca[96];
 
 static int start(void **state)
 {
-	const char *arguments[] = {"--cert", cert, "--key", key, NULL};
-	char command[128];
+	const char *arguments[] = {"--cert", folder_at("server.pem"), "--key",
+	                           folder_at("server.key"), NULL};
 
-	(void)state;
-	strcpy(folder, "/tmp/weir-memory-XXXXXX");
-	if (!mkdtemp(folder))
+	if (folder_with_certificates(state) != 0)
 		return -1;
-	snprintf(command, sizeof command, "tests/unit/net/make_certificates.sh %s", folder);
-	if (system(command) != 0)
-		return -1;
-	snprintf(cert, sizeof cert, "%s/server.pem", folder);
-	snprintf(key, sizeof key, "%s/server.key", folder);
-	snprintf(ca, sizeof ca, "%s/ca.pem", folder);
 	judge_start(&judge, "tests/e2e/judge.py", arguments);
-	tls = (struct tls_settings){.ca_file = ca};
+	tls = (struct tls_settings){.ca_file = folder_at("ca.pem")};
 	return 0;
 }
 
 static int stop(void **state)
 {
-	char command[128];
-
 	(void)state;
 	judge_stop(&judge);
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
+	return 0;
 }
 
 /* One client's life in which the nth allocation fails. False when there were fewer. */

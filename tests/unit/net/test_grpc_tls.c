@@ -1,43 +1,10 @@
 /* The gRPC client over TLS, with certificates that openssl makes for this run, against grpcio. */
-#include "tests/unit/net/caller.h"
+#include "tests/support/folder.h"
 #include "tests/support/judge.h"
+#include "tests/unit/net/caller.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
-
-static char folder[64];
-
-static int make_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	strcpy(folder, "/tmp/weir-tls-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(command, sizeof command, "tests/unit/net/make_certificates.sh %s", folder);
-	return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
-}
-
-/* "FOLDER/name"; up to eight live at once. */
-static const char *at(const char *name)
-{
-	static char paths[8][128];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
 
 struct fixture {
 	struct judge judge;
@@ -54,15 +21,15 @@ static void begin(struct fixture *f, void **state, const char *host, const char 
 
 	snprintf(cert, sizeof cert, "%s.pem", certificate);
 	snprintf(key, sizeof key, "%s.key", certificate);
-	arguments[1] = at(cert);
-	arguments[3] = at(key);
+	arguments[1] = folder_at(cert);
+	arguments[3] = folder_at(key);
 	if (client_ca) {
 		arguments[4] = "--client-ca";
-		arguments[5] = at(client_ca);
+		arguments[5] = folder_at(client_ca);
 	}
 	judge_start(&f->judge, "tests/e2e/judge.py", arguments);
 	caller_prepare(&f->caller, state, host, judge_port(&f->judge, "port"));
-	f->tls = (struct tls_settings){.ca_file = at("ca.pem")};
+	f->tls = (struct tls_settings){.ca_file = folder_at("ca.pem")};
 	f->caller.config.tls = &f->tls;
 }
 
@@ -227,8 +194,8 @@ static void shows_its_own_certificate(void **state)
 	struct fixture f;
 
 	begin(&f, state, "localhost", "server", "ca.pem");
-	f.tls.cert_file = at("client.pem");
-	f.tls.key_file = at("client.key");
+	f.tls.cert_file = folder_at("client.pem");
+	f.tls.key_file = folder_at("client.key");
 	call_once(&f);
 	assert_ok(&f);
 	end(&f);
@@ -251,11 +218,12 @@ static void guesses_why_a_server_closes_without_a_word(void **state)
 static void begin_plain_tls(struct fixture *f, void **state, const char *client_ca,
                             const char *alpn)
 {
-	const char *const arguments[] = {at("server.pem"), at("server.key"), client_ca, alpn, NULL};
+	const char *const arguments[] = {folder_at("server.pem"), folder_at("server.key"),
+	                                 client_ca, alpn, NULL};
 
 	judge_start(&f->judge, "tests/unit/net/tls_server.py", arguments);
 	caller_prepare(&f->caller, state, "localhost", judge_port(&f->judge, "port"));
-	f->tls = (struct tls_settings){.ca_file = at("ca.pem")};
+	f->tls = (struct tls_settings){.ca_file = folder_at("ca.pem")};
 	f->caller.config.tls = &f->tls;
 }
 
@@ -263,7 +231,7 @@ static void says_that_a_client_certificate_is_missing(void **state)
 {
 	struct fixture f;
 
-	begin_plain_tls(&f, state, at("ca.pem"), "h2");
+	begin_plain_tls(&f, state, folder_at("ca.pem"), "h2");
 	call_once(&f);
 	assert_not_connected(
 		&f, "", " asks for a client certificate; set tls::cert_file and tls::key_file");
@@ -274,9 +242,9 @@ static void says_that_its_certificate_is_refused(void **state)
 {
 	struct fixture f;
 
-	begin_plain_tls(&f, state, at("ca.pem"), "h2");
-	f.tls.cert_file = at("stranger.pem");
-	f.tls.key_file = at("stranger.key");
+	begin_plain_tls(&f, state, folder_at("ca.pem"), "h2");
+	f.tls.cert_file = folder_at("stranger.pem");
+	f.tls.key_file = folder_at("stranger.key");
 	call_once(&f);
 	assert_not_connected(
 		&f, "",
@@ -301,7 +269,7 @@ static void says_that_the_server_speaks_no_tls(void **state)
 
 	judge_start(&f.judge, "tests/e2e/judge.py", NULL);
 	caller_prepare(&f.caller, state, "localhost", judge_port(&f.judge, "port"));
-	f.tls = (struct tls_settings){.ca_file = at("ca.pem")};
+	f.tls = (struct tls_settings){.ca_file = folder_at("ca.pem")};
 	f.caller.config.tls = &f.tls;
 	call_once(&f);
 	assert_not_connected(
@@ -342,15 +310,15 @@ static void reads_renewed_certificates(void **state)
 	char command[300], renewed[128];
 	uint64_t end_ns;
 
-	snprintf(renewed, sizeof renewed, "%s/renewed.pem", folder);
-	snprintf(command, sizeof command, "cp %s/stranger_ca.pem %s", folder, renewed);
+	snprintf(renewed, sizeof renewed, "%s/renewed.pem", folder_path());
+	snprintf(command, sizeof command, "cp %s/stranger_ca.pem %s", folder_path(), renewed);
 	assert_int_equal(system(command), 0);
 	begin(&f, state, "localhost", "server", NULL);
 	f.tls.ca_file = renewed;
 	f.tls.reload_interval = 1;
 	call_once(&f);
 	assert_not_connected(&f, "certificate of ", " is not trusted");
-	snprintf(command, sizeof command, "cp %s/ca.pem %s", folder, renewed);
+	snprintf(command, sizeof command, "cp %s/ca.pem %s", folder_path(), renewed);
 	assert_int_equal(system(command), 0);
 	end_ns = clock_monotonic_ns() + 10 * NS_PER_S;
 	while (f.caller.status != GRPC_OK && clock_monotonic_ns() < end_ns) {
@@ -380,17 +348,19 @@ static void names_what_is_wrong_with_its_files(void **state)
 {
 	refuses(state, &(struct tls_settings){.ca_file = "/none"}, "tls::ca_file ", "/none",
 	        ": No such file or directory");
-	refuses(state, &(struct tls_settings){.ca_file = at("server.key")}, "tls::ca_file ",
-	        at("server.key"), ": holds no certificate in PEM form");
+	refuses(state, &(struct tls_settings){.ca_file = folder_at("server.key")}, "tls::ca_file ",
+	        folder_at("server.key"), ": holds no certificate in PEM form");
 	refuses(state, &(struct tls_settings){.ca_pem = "no pem"},
 	        "tls::ca_pem: holds no certificate in PEM form", "", "");
 	refuses(state,
-	        &(struct tls_settings){.cert_file = at("client.pem"), .key_file = at("server.key")},
-	        "tls::key_file ", at("server.key"),
+	        &(struct tls_settings){.cert_file = folder_at("client.pem"),
+	                               .key_file = folder_at("server.key")},
+	        "tls::key_file ", folder_at("server.key"),
 	        ": does not belong to the certificate in tls::cert_file");
 	refuses(state,
-	        &(struct tls_settings){.cert_file = at("client.pem"), .key_file = at("ca.pem")},
-	        "tls::key_file ", at("ca.pem"),
+	        &(struct tls_settings){.cert_file = folder_at("client.pem"),
+	                               .key_file = folder_at("ca.pem")},
+	        "tls::key_file ", folder_at("ca.pem"),
 	        ": holds no private key in PEM form (one with a password cannot be used)");
 	refuses(state, &(struct tls_settings){.min_version = "1.1"},
 	        "tls: min_version: unsupported TLS version: \"1.1\"; use 1.2 or 1.3", "", "");
@@ -408,7 +378,7 @@ static void names_what_is_wrong_with_its_files(void **state)
 
 static void knows_a_key_that_everybody_may_read(void **state)
 {
-	const char *key = at("client.key");
+	const char *key = folder_at("client.key");
 	struct tls_settings file = {.key_file = key}, text = {.key_pem = "x"};
 
 	(void)state;
@@ -444,5 +414,5 @@ int main(void)
 		NET_TEST(names_what_is_wrong_with_its_files),
 		NET_TEST(knows_a_key_that_everybody_may_read),
 	};
-	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+	return cmocka_run_group_tests(tests, folder_with_certificates, NULL);
 }

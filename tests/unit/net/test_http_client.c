@@ -1,4 +1,5 @@
 /* The HTTP client against Python's http.server (tests/e2e/judge_http.py), with and without TLS. */
+#include "tests/support/folder.h"
 #include "tests/support/judge.h"
 #include "tests/unit/net/http_caller.h"
 
@@ -11,29 +12,6 @@ struct fixture {
 	struct http_caller caller;
 	struct tls_settings tls;
 };
-
-static char folder[64];
-
-static int make_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	strcpy(folder, "/tmp/weir-http-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(command, sizeof command, "tests/unit/net/make_certificates.sh %s", folder);
-	return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
-}
 
 static void prepare(struct fixture *f, void **state, const char *behaviour)
 {
@@ -466,16 +444,6 @@ static void may_be_closed_by_an_answer(void **state)
 
 /* ---- TLS */
 
-static const char *at(const char *name)
-{
-	static char paths[8][128];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
-
 static void begin_tls(struct fixture *f, void **state, const char *host, const char *certificate,
                       const char *client_ca)
 {
@@ -484,15 +452,15 @@ static void begin_tls(struct fixture *f, void **state, const char *host, const c
 
 	snprintf(cert, sizeof cert, "%s.pem", certificate);
 	snprintf(key, sizeof key, "%s.key", certificate);
-	arguments[3] = at(cert);
-	arguments[5] = at(key);
+	arguments[3] = folder_at(cert);
+	arguments[5] = folder_at(key);
 	if (client_ca) {
 		arguments[6] = "--client-ca";
-		arguments[7] = at(client_ca);
+		arguments[7] = folder_at(client_ca);
 	}
 	judge_start(&f->judge, script, arguments);
 	http_caller_prepare(&f->caller, state, "https", host, judge_port(&f->judge, "port"), "/");
-	f->tls = (struct tls_settings){.ca_file = at("ca.pem")};
+	f->tls = (struct tls_settings){.ca_file = folder_at("ca.pem")};
 	f->caller.config.tls = &f->tls;
 }
 
@@ -577,8 +545,8 @@ static void shows_its_certificate(void **state)
 	struct fixture f;
 
 	begin_tls(&f, state, "localhost", "server", "ca.pem");
-	f.tls.cert_file = at("client.pem");
-	f.tls.key_file = at("client.key");
+	f.tls.cert_file = folder_at("client.pem");
+	f.tls.key_file = folder_at("client.key");
 	call_and_end(&f);
 	assert_answered(&f.caller, 200);
 }
@@ -626,20 +594,21 @@ static void takes_up_new_files_and_keeps_old_ones_when_they_are_bad(void **state
 	char command[300];
 	struct fixture f;
 
-	snprintf(command, sizeof command, "cp %s %s", at("ca.pem"), at("mine.pem"));
+	snprintf(command, sizeof command, "cp %s %s", folder_at("ca.pem"), folder_at("mine.pem"));
 	assert_int_equal(system(command), 0);
 	begin_tls(&f, state, "localhost", "server", NULL);
-	f.tls.ca_file = at("mine.pem");
+	f.tls.ca_file = folder_at("mine.pem");
 	f.tls.reload_interval = 1;
 	f.caller.config.idle_timeout = 1; /* a new connection every time */
 	http_caller_open(&f.caller);
 	http_caller_call(&f.caller);
 	assert_answered(&f.caller, 200);
-	snprintf(command, sizeof command, "echo garbage > %s", at("mine.pem"));
+	snprintf(command, sizeof command, "echo garbage > %s", folder_at("mine.pem"));
 	assert_int_equal(system(command), 0);
 	http_caller_call(&f.caller);
 	assert_answered(&f.caller, 200);
-	snprintf(command, sizeof command, "cp %s %s", at("stranger_ca.pem"), at("mine.pem"));
+	snprintf(command, sizeof command, "cp %s %s", folder_at("stranger_ca.pem"),
+	         folder_at("mine.pem"));
 	assert_int_equal(system(command), 0);
 	do { /* the connection of before is used once more, if it is still there */
 		loop_run_once(f.caller.net->loop);
@@ -715,5 +684,5 @@ int main(void)
 		TEST(takes_up_new_files_and_keeps_old_ones_when_they_are_bad),
 		TEST(checks_urls),
 	};
-	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+	return cmocka_run_group_tests(tests, folder_with_certificates, NULL);
 }

@@ -1,4 +1,5 @@
 /* HTTP/1.1 with bytes written by hand, and the life of the server. */
+#include "tests/support/folder.h"
 #include "tests/unit/net/http_server_test.h"
 
 #include <netinet/in.h>
@@ -370,12 +371,12 @@ static void sends_large_responses_whole_and_then_the_next(void **state)
 
 static void listens_on_unix_sockets(void **state)
 {
-	char text[64];
+	char text[160];
 	struct fixture f;
 	struct client c;
 
 	fixture_begin(&f, state);
-	snprintf(text, sizeof text, "unix:///tmp/weir_http_%d", (int)getpid());
+	snprintf(text, sizeof text, "unix://%s", folder_at("socket"));
 	f.endpoint = net_test_endpoint(text);
 	fixture_listen(&f);
 	assert_int_equal(http_server_port(f.server), 0);

@@ -1,32 +1,19 @@
 /* Clients that others have written: curl, nghttp and h2load, plain and under TLS. */
+#include "tests/support/folder.h"
 #include "tests/unit/net/http_server_test.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 
-static char folder[64];
-
-static int make_certificates(void **state)
+static int make_files(void **state)
 {
-	char command[128];
+	static const uint8_t zeros[3000000];
+	FILE *large = fopen(folder_at("large"), "w");
 
-	(void)state;
-	strcpy(folder, "/tmp/weir-http-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(command, sizeof command,
-	         "tests/unit/net/make_certificates.sh %s && head -c 3000000 /dev/zero >%s/large",
-	         folder, folder);
-	return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
+	assert_non_null(large);
+	assert_int_equal(fwrite(zeros, sizeof zeros, 1, large), 1);
+	assert_int_equal(fclose(large), 0);
+	return folder_with_certificates(state);
 }
 
 /* What a shell command says; $p is the server's port, $d the folder. Ends after 30 s. */
@@ -40,7 +27,8 @@ static const char *run(struct fixture *f, const char *command)
 	int status;
 
 	assert_non_null(output);
-	snprintf(text, sizeof text, "p=%u; d=%s; %s", http_server_port(f->server), folder, command);
+	snprintf(text, sizeof text, "p=%u; d=%s; %s", http_server_port(f->server), folder_path(),
+	         command);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -72,15 +60,13 @@ static void expect(const char *said, const char *text)
 struct secure {
 	struct fixture f;
 	struct tls_settings settings;
-	char cert[128], key[128];
 };
 
 static void open_secure(struct secure *s, void **state)
 {
 	fixture_begin(&s->f, state);
-	snprintf(s->cert, sizeof s->cert, "%s/server.pem", folder);
-	snprintf(s->key, sizeof s->key, "%s/server.key", folder);
-	s->settings = (struct tls_settings){.cert_file = s->cert, .key_file = s->key};
+	s->settings = (struct tls_settings){.cert_file = folder_at("server.pem"),
+	                                    .key_file = folder_at("server.key")};
 	assert_int_equal(tls_server_context_new(&s->settings, &s->f.config.tls, NULL), 0);
 }
 
@@ -222,5 +208,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+	return cmocka_run_group_tests(tests, make_files, NULL);
 }

@@ -2,38 +2,13 @@
  * life on both sides. */
 #include "core/net/stream.h"
 #include "tests/support/failing_memory.h"
+#include "tests/support/folder.h"
 #include "tests/unit/net/net_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { ALLOCATIONS = 500, ANSWER = 3000000 };
-
-static char folder[64], cert[96], key[96], ca[96];
-
-static int make_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	strcpy(folder, "/tmp/weir-memory-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(command, sizeof command, "tests/unit/net/make_certificates.sh %s", folder);
-	snprintf(cert, sizeof cert, "%s/server.pem", folder);
-	snprintf(key, sizeof key, "%s/server.key", folder);
-	snprintf(ca, sizeof ca, "%s/ca.pem", folder);
-	return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
-}
 
 /* A question and a long answer, which the client reads in portions. */
 struct life {
@@ -128,9 +103,10 @@ static void begin(struct life *l)
 {
 	struct endpoint endpoint = net_test_endpoint("127.0.0.1:0");
 
-	l->server_settings = (struct tls_settings){.cert_file = cert, .key_file = key};
-	l->client_settings =
-		(struct tls_settings){.ca_file = ca, .server_name_override = "localhost"};
+	l->server_settings = (struct tls_settings){.cert_file = folder_at("server.pem"),
+	                                           .key_file = folder_at("server.key")};
+	l->client_settings = (struct tls_settings){.ca_file = folder_at("ca.pem"),
+	                                           .server_name_override = "localhost"};
 	l->resume = timer_new(l->net->loop, on_resume, l);
 	if (!l->resume ||
 	    (l->tls && (tls_server_context_new(&l->server_settings, &l->server_tls, NULL) < 0 ||
@@ -199,5 +175,5 @@ int main(void)
 		NET_TEST(every_failing_allocation_ends_a_plain_stream_and_nothing_else),
 		NET_TEST(every_failing_allocation_ends_a_tls_stream_and_nothing_else),
 	};
-	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+	return cmocka_run_group_tests(tests, folder_with_certificates, NULL);
 }

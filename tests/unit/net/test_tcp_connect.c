@@ -1,5 +1,6 @@
 /* Connecting to a name that has several addresses. The names are those of a file that this process alone sees as
  * /etc/hosts; skipped where mounting is not allowed. */
+#include "tests/support/folder.h"
 #include "tests/unit/net/net_test.h"
 
 #include "core/net/tcp.h"
@@ -199,8 +200,8 @@ static void can_be_given_up_at_any_moment(void **state)
 
 static bool put_in_place(const char *path, const char *text)
 {
-	char own[] = "/tmp/weir-names-XXXXXX";
-	int fd = mkstemp(own);
+	const char *own = folder_at("names");
+	int fd = creat(own, 0600);
 	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) &&
 	            fchmod(fd, 0644) == 0 && mount(own, path, NULL, MS_BIND, NULL) == 0;
 

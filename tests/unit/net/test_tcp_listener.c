@@ -1,5 +1,6 @@
 /* Listening, accepted connections, and what both do when the process runs out of descriptors. */
 #include "core/net/tcp.h"
+#include "tests/support/folder.h"
 #include "tests/unit/net/net_test.h"
 
 #include <errno.h>
@@ -332,36 +333,11 @@ static void turns_connections_away_when_no_descriptor_is_left(void **state)
 
 /* ---- Unix sockets */
 
-static char folder[] = "/tmp/weir-listener-XXXXXX";
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
-}
-
-static const char *path_of(const char *name)
-{
-	static char path[sizeof((struct sockaddr_un *)0)->sun_path];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
 static struct endpoint endpoint_of(const char *name)
 {
 	char text[200];
 
-	snprintf(text, sizeof text, "unix://%s", path_of(name));
+	snprintf(text, sizeof text, "unix://%s", folder_at(name));
 	return net_test_endpoint(text);
 }
 
@@ -370,7 +346,7 @@ static int socket_at(const char *name, int (*use)(int fd, const struct sockaddr 
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path_of(name));
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", folder_at(name));
 	assert_int_equal(use(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;
 }
@@ -379,7 +355,7 @@ static bool exists(const char *name)
 {
 	struct stat file;
 
-	return lstat(path_of(name), &file) == 0;
+	return lstat(folder_at(name), &file) == 0;
 }
 
 static void listens_on_a_path_and_removes_it(void **state)
@@ -392,7 +368,7 @@ static void listens_on_a_path_and_removes_it(void **state)
 	assert_int_equal(tcp_listener_port(s.listener), 0);
 	peer = socket_at("socket", connect);
 	net_test_wait_count(s.net, &s.accepted, 1);
-	snprintf(wanted, sizeof wanted, "unix:%s", path_of("socket"));
+	snprintf(wanted, sizeof wanted, "unix:%s", folder_at("socket"));
 	assert_string_equal(s.connections[0].peer, wanted);
 	fill(peer, 1000);
 	net_wait_bytes(&s, &s.connections[0].received, 1000);
@@ -422,7 +398,7 @@ static void leaves_a_file_that_is_not_its_own(void **state)
 	int other;
 
 	begin(&s, state, endpoint_of("taken").text);
-	assert_int_equal(unlink(path_of("taken")), 0);
+	assert_int_equal(unlink(folder_at("taken")), 0);
 	other = socket_at("taken", bind);
 	end(&s);
 	assert_true(exists("taken"));
@@ -453,7 +429,7 @@ static void says_why_a_path_cannot_be_listened_on(void **state)
 	        "path");
 	assert_true(exists("busy"));
 	close(other);
-	close(creat(path_of("file"), 0600));
+	close(creat(folder_at("file"), 0600));
 	refuses(state, "file",
 	        "address already in use; the file is no socket: remove it or choose another path");
 	assert_true(exists("file"));
@@ -517,5 +493,5 @@ int main(void)
 		NET_TEST(says_that_a_port_is_taken),
 		NET_TEST(listens_on_all_addresses_of_both_families),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

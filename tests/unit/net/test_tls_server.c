@@ -1,6 +1,7 @@
 /* TLS for servers, with certificates that openssl makes for this run, against openssl, GnuTLS and curl. */
 #include "core/base/buffer.h"
 #include "core/net/stream.h"
+#include "tests/support/folder.h"
 #include "tests/unit/net/net_test.h"
 
 #include <errno.h>
@@ -14,40 +15,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-
-static char folder[64];
-
-static int make_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	strcpy(folder, "/tmp/weir-tls-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(command, sizeof command, "tests/unit/net/make_certificates.sh %s", folder);
-	return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command);
-}
-
-/* "FOLDER/name"; up to eight live at once. */
-static const char *at(const char *name)
-{
-	static char paths[8][128];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-	return path;
-}
 
 /* ---- a server that sends back what it gets, and an answer to HTTP */
 
@@ -159,8 +126,8 @@ static void begin(struct server *s, void **state, const char *certificate)
 {
 	static char cert[128], key[128];
 
-	snprintf(cert, sizeof cert, "%s/%s.pem", folder, certificate);
-	snprintf(key, sizeof key, "%s/%s.key", folder, certificate);
+	snprintf(cert, sizeof cert, "%s/%s.pem", folder_path(), certificate);
+	snprintf(key, sizeof key, "%s/%s.key", folder_path(), certificate);
 	*s = (struct server){.net = *state, .alpn = both, .finish_after = sizeof "hello"};
 	s->settings = (struct tls_settings){.cert_file = cert, .key_file = key};
 }
@@ -206,7 +173,7 @@ static void client_start(struct server *s, struct client *c, const char *command
 
 	c->output = tmpfile();
 	assert_non_null(c->output);
-	snprintf(text, sizeof text, "p=%u; d=%s; %s", tcp_listener_port(s->listener), folder,
+	snprintf(text, sizeof text, "p=%u; d=%s; %s", tcp_listener_port(s->listener), folder_path(),
 	         command);
 	c->pid = fork();
 	assert_true(c->pid >= 0);
@@ -440,7 +407,7 @@ static void tells_that_its_certificate_is_refused(void **state)
 static void begin_mutual(struct server *s, void **state)
 {
 	begin(s, state, "server");
-	s->settings.client_ca_file = at("ca.pem");
+	s->settings.client_ca_file = folder_at("ca.pem");
 	start(s);
 }
 
@@ -500,7 +467,8 @@ static void verifies_clients_every_time(void **state)
 	begin_mutual(&s, state);
 	shake_hands(&s, "-cert $d/client.pem -key $d/client.key -tls1_2 -sess_out $d/session");
 	assert_int_equal(s.open, 1);
-	assert_int_equal(access(at("session"), F_OK), -1); /* there is nothing to resume by */
+	assert_int_equal(access(folder_at("session"), F_OK),
+	                 -1); /* there is nothing to resume by */
 	end(&s);
 }
 
@@ -525,7 +493,7 @@ static void install(const char *cert, const char *key)
 	snprintf(command, sizeof command,
 	         "cd %s && n=$(mktemp -d set.XXXXXX) && cp %s.pem $n/tls.crt && cp %s.key "
 	         "$n/tls.key && ln -s $n next && mv -T next current",
-	         folder, cert, key);
+	         folder_path(), cert, key);
 	assert_int_equal(system(command), 0);
 }
 
@@ -534,8 +502,8 @@ static void begin_renewable(struct server *s, void **state)
 	static char cert[128], key[128];
 
 	install("server", "server");
-	snprintf(cert, sizeof cert, "%s/current/tls.crt", folder);
-	snprintf(key, sizeof key, "%s/current/tls.key", folder);
+	snprintf(cert, sizeof cert, "%s/current/tls.crt", folder_path());
+	snprintf(key, sizeof key, "%s/current/tls.key", folder_path());
 	begin(s, state, "server");
 	s->settings.cert_file = cert;
 	s->settings.key_file = key;
@@ -561,12 +529,12 @@ static void renews_its_certificate_while_clients_are_connected(void **state)
 	assert_said(shake_hands(&s, ""), "subject=CN = other");
 	assert_int_equal(s.renewed, 1);
 	assert_int_equal(s.refused, 0);
-	assert_int_equal(creat(at("go"), 0600) < 0, 0);
+	assert_int_equal(creat(folder_at("go"), 0600) < 0, 0);
 	client_wait(&s, &first);
 	assert_said(&first, "subject=CN = server");
 	assert_said(&first, "again");
 	assert_int_equal(s.peers[0].received, 12);
-	assert_int_equal(unlink(at("go")), 0);
+	assert_int_equal(unlink(folder_at("go")), 0);
 	end(&s);
 }
 
@@ -584,7 +552,7 @@ static void keeps_the_old_certificate_when_the_new_is_bad(void **state)
 	struct server s;
 	unsigned n = 0;
 
-	assert_int_equal(creat(at("empty.pem"), 0600) < 0, 0);
+	assert_int_equal(creat(folder_at("empty.pem"), 0600) < 0, 0);
 	begin_renewable(&s, state);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		install(bad[i].cert, bad[i].key);
@@ -607,8 +575,8 @@ static void forgets_clients_with_the_authority_they_had(void **state)
 	struct server s;
 	char ca[128], command[300];
 
-	snprintf(ca, sizeof ca, "%s/clients.pem", folder);
-	snprintf(command, sizeof command, "cp %s/ca.pem %s", folder, ca);
+	snprintf(ca, sizeof ca, "%s/clients.pem", folder_path());
+	snprintf(command, sizeof command, "cp %s/ca.pem %s", folder_path(), ca);
 	assert_int_equal(system(command), 0);
 	begin(&s, state, "server");
 	s.settings.client_ca_file = ca;
@@ -616,7 +584,7 @@ static void forgets_clients_with_the_authority_they_had(void **state)
 	start(&s);
 	shake_hands(&s, "-cert $d/client.pem -key $d/client.key");
 	assert_int_equal(s.open, 1);
-	snprintf(command, sizeof command, "cp %s/stranger_ca.pem %s", folder, ca);
+	snprintf(command, sizeof command, "cp %s/stranger_ca.pem %s", folder_path(), ca);
 	assert_int_equal(system(command), 0);
 	shake_hands(&s, "-cert $d/client.pem -key $d/client.key");
 	assert_ended(&s, 1, " is not trusted");
@@ -743,8 +711,8 @@ static void asker_begin(struct asker *a, struct server *s)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char endpoint[128];
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", at("socket"));
-	snprintf(endpoint, sizeof endpoint, "unix:%s", at("socket"));
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", folder_at("socket"));
+	snprintf(endpoint, sizeof endpoint, "unix:%s", folder_at("socket"));
 	start_on(s, endpoint);
 	a->context = SSL_CTX_new(TLS_client_method());
 	a->ssl = SSL_new(a->context);
@@ -834,7 +802,7 @@ static void wants_a_certificate_and_its_key(void **state)
 	char message[300];
 
 	(void)state;
-	refuses(&(struct tls_settings){.client_ca_file = at("ca.pem")},
+	refuses(&(struct tls_settings){.client_ca_file = folder_at("ca.pem")},
 	        "tls: TLS configuration must include both certificate and key: cert_file and "
 	        "key_file missing");
 	refuses(&(struct tls_settings){.cert_pem = "x", .key_file = ""},
@@ -843,10 +811,11 @@ static void wants_a_certificate_and_its_key(void **state)
 	        "tls: provide either a certificate file or the PEM-encoded string, but not both: "
 	        "cert_file, cert_pem");
 	snprintf(message, sizeof message,
-	         "tls::client_ca_file %s: holds no certificate in PEM form", at("server.key"));
-	refuses(&(struct tls_settings){.cert_file = at("server.pem"),
-	                               .key_file = at("server.key"),
-	                               .client_ca_file = at("server.key")},
+	         "tls::client_ca_file %s: holds no certificate in PEM form",
+	         folder_at("server.key"));
+	refuses(&(struct tls_settings){.cert_file = folder_at("server.pem"),
+	                               .key_file = folder_at("server.key"),
+	                               .client_ca_file = folder_at("server.key")},
 	        message);
 }
 
@@ -884,5 +853,5 @@ int main(void)
 		NET_TEST(answers_who_asks_for_key_updates_and_reads_them),
 		NET_TEST(wants_a_certificate_and_its_key),
 	};
-	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+	return cmocka_run_group_tests(tests, folder_with_certificates, NULL);
 }

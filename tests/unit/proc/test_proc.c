@@ -1,4 +1,5 @@
 #include "core/proc/proc.h"
+#include "tests/support/folder.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -12,25 +13,6 @@
 #include <cmocka.h>
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static char root[64];
-
-/* Everything in a folder of its own, removed afterwards. */
-static int make_root(void **state)
-{
-	strcpy(root, "/tmp/weir-test-proc-XXXXXX");
-	(void)state;
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -r '%s'", root);
-	return system(command);
-}
 
 static void write_file(const char *path, const char *text)
 {
@@ -46,16 +28,16 @@ static void make_process(uint32_t pid, uint64_t start_ticks, const char *exe, co
 {
 	char path[PATH_MAX], text[512];
 
-	snprintf(path, sizeof path, "%s/%u", root, pid);
+	snprintf(path, sizeof path, "%s/%u", folder_path(), pid);
 	assert_int_equal(mkdir(path, 0700), 0);
 	snprintf(text, sizeof text,
 	         "%u (a) b) R 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %llu 99 98 97\n", pid,
 	         (unsigned long long)start_ticks);
-	snprintf(path, sizeof path, "%s/%u/stat", root, pid);
+	snprintf(path, sizeof path, "%s/%u/stat", folder_path(), pid);
 	write_file(path, text);
-	snprintf(path, sizeof path, "%s/%u/cgroup", root, pid);
+	snprintf(path, sizeof path, "%s/%u/cgroup", folder_path(), pid);
 	write_file(path, cgroup);
-	snprintf(path, sizeof path, "%s/%u/exe", root, pid);
+	snprintf(path, sizeof path, "%s/%u/exe", folder_path(), pid);
 	if (exe)
 		assert_int_equal(symlink(exe, path), 0);
 }
@@ -66,10 +48,10 @@ static void end_process(uint32_t pid)
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s/%u/%s", root, pid, files[i]);
+		snprintf(path, sizeof path, "%s/%u/%s", folder_path(), pid, files[i]);
 		unlink(path);
 	}
-	snprintf(path, sizeof path, "%s/%u", root, pid);
+	snprintf(path, sizeof path, "%s/%u", folder_path(), pid);
 	rmdir(path);
 }
 
@@ -95,7 +77,7 @@ static void check(struct proc_cache *c, struct proc_key k, uint64_t now_ns, cons
 
 static void reads_path_and_container_once(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/usr/bin/curl", "0::/docker/" ID "\n");
 	check(c, key(7, 500, 0, "curl"), 0, "curl", "/usr/bin/curl", ID);
@@ -107,7 +89,7 @@ static void reads_path_and_container_once(void **state)
 
 static void a_pid_that_is_used_again_is_another_process(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/usr/bin/curl", "0::/\n");
 	check(c, key(7, 500, 0, "curl"), 0, "curl", "/usr/bin/curl", "");
@@ -123,7 +105,7 @@ static void a_pid_that_is_used_again_is_another_process(void **state)
 
 static void the_path_of_another_executable_is_not_taken(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/usr/bin/curl", "0::/\n"); /* was a shell when it connected */
 	check(c, key(7, 500, 0, "bash"), 0, "bash", "", "");
@@ -135,7 +117,7 @@ static void the_path_of_another_executable_is_not_taken(void **state)
 
 static void a_name_that_the_kernel_cut_is_made_whole(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/opt/a-very-long-name-of-an-executable-file", "0::/\n");
 	check(c, key(7, 500, 0, "a-very-long-name-of-an-executab"), 0,
@@ -148,7 +130,7 @@ static void a_name_that_the_kernel_cut_is_made_whole(void **state)
 
 static void a_deleted_executable_keeps_its_path(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/usr/bin/curl (deleted)", "0::/\n");
 	check(c, key(7, 500, 0, "curl"), 0, "curl", "/usr/bin/curl", "");
@@ -159,7 +141,7 @@ static void a_deleted_executable_keeps_its_path(void **state)
 
 static void an_executable_may_be_called_deleted(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/opt/x (deleted)", "0::/\n");
 	check(c, key(7, 500, 0, "x (deleted)"), 0, "x (deleted)", "/opt/x (deleted)", "");
@@ -176,7 +158,7 @@ static void an_executable_may_be_called_deleted(void **state)
 
 static void a_name_may_hold_newlines_and_a_path_be_as_long_as_can_be(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 	char path[PATH_MAX];
 
 	make_process(7, 500, "/opt/a\n0::/docker/" ID "/b\nc", "0::/\n");
@@ -195,7 +177,7 @@ static void a_name_may_hold_newlines_and_a_path_be_as_long_as_can_be(void **stat
 
 static void names_are_made_utf8(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/opt/caf\xe9/\xff", "0::/\n");
 	check(c, key(7, 500, 0, "\xff"), 0, "\xef\xbf\xbd", "/opt/caf\xef\xbf\xbd/\xef\xbf\xbd",
@@ -208,7 +190,7 @@ static void names_are_made_utf8(void **state)
 
 static void one_that_has_gone_is_known_by_others_of_its_cgroup(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	make_process(7, 500, "/usr/bin/curl", "0::/docker/" ID "\n");
 	check(c, key(9, 600, 42, "curl"), 0, "curl", "", "");
@@ -228,7 +210,7 @@ static void one_that_has_gone_is_known_by_others_of_its_cgroup(void **state)
 
 static void a_negative_answer_is_asked_again_later(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	check(c, key(7, 500, 0, "curl"), 0, "curl", "", "");
 	make_process(7, 500, "/usr/bin/curl", "0::/\n");
@@ -241,7 +223,7 @@ static void a_negative_answer_is_asked_again_later(void **state)
 
 static void an_unknown_process_is_no_process(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 10);
+	struct proc_cache *c = proc_cache_new(folder_path(), 10);
 
 	check(c, (struct proc_key){0}, 0, "", "", "");
 	proc_cache_free(c);
@@ -250,7 +232,7 @@ static void an_unknown_process_is_no_process(void **state)
 
 static void forgets_the_longest_unused_at_its_bound(void **state)
 {
-	struct proc_cache *c = proc_cache_new(root, 2);
+	struct proc_cache *c = proc_cache_new(folder_path(), 2);
 
 	make_process(7, 500, "/usr/bin/curl", "0::/\n");
 	check(c, key(7, 500, 0, "curl"), 0, "curl", "/usr/bin/curl", "");
@@ -298,5 +280,5 @@ int main(void)
 		cmocka_unit_test(forgets_the_longest_unused_at_its_bound),
 		cmocka_unit_test(finds_itself_in_the_real_proc),
 	};
-	return cmocka_run_group_tests(tests, make_root, remove_root);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
