@@ -76,16 +76,9 @@ ANSWERS = {
 KEPT = {"idle_connections"}
 
 
-def different_ports(count):
-    ports = set()
-    while len(ports) < count:
-        ports.add(weirtest.free_port())
-    return ports
-
-
 class Gateway:
     def __init__(self, stage, binary):
-        self.grpc, self.http, self.tls = different_ports(3)
+        self.grpc, self.http, self.tls = (weirtest.free_port() for _ in range(3))
         kept, weirtest.BINARY = weirtest.BINARY, binary
         try:
             self.weir = stage.weir(CONFIG.format(grpc=self.grpc, http=self.http, tls=self.tls, limit=LIMIT_MIB,

@@ -33,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import traceback
 import urllib.request
@@ -78,20 +79,31 @@ def wait_for(condition, deadline=PATIENCE, what=None):
         time.sleep(0.02)
 
 
-_given_ports = set()
+def _own_ports():
+    """Ports that are this process's alone among all that ask here: whoever holds the abstract Unix socket of a hundred of them
+    has them, until it ends. Those names are of a network namespace, as the ports are."""
+    hundreds, held = list(range(100, 320)), []  # net.ipv4.ip_local_port_range begins at 32768
+    random.shuffle(hundreds)
+    for hundred in hundreds:
+        held.append(socket.socket(socket.AF_UNIX))
+        with contextlib.suppress(OSError):
+            held[-1].bind(f"\0weirtest-ports-{hundred}")
+            yield from range(hundred * 100, hundred * 100 + 100)
+
+
+_ports, _ports_lock = _own_ports(), threading.Lock()
 
 
 def free_port(host="127.0.0.1"):
-    """A TCP port that nobody listens on now. Never the same twice, and none that the kernel gives to connections that go out."""
+    """A TCP port that nobody listens on now. Never the same twice, also not in tests that run beside this one, and none that
+    the kernel gives to connections that go out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while True:
-        port = random.randrange(10000, 32000)  # net.ipv4.ip_local_port_range begins at 32768
-        if port in _given_ports:
-            continue
-        _given_ports.add(port)
-        with socket.socket(family) as s, contextlib.suppress(OSError):
-            s.bind((host, port))
-            return port
+    with _ports_lock:
+        for port in _ports:
+            with socket.socket(family) as s, contextlib.suppress(OSError):
+                s.bind((host, port))
+                return port
+    raise AssertionError("all ports are given away")
 
 
 def replace_file(path, text, mode=0o600):
