@@ -22,6 +22,10 @@
 #define MIB (UINT64_C(1) << 20)
 enum { SERIES_MAX = 1 << 26, TRACKED_MAX = 1 << 28 };
 
+static const char *const gauge_choices[] = {
+	[GAUGE_LAST] = "last", [GAUGE_SUM] = "sum",   [GAUGE_MIN] = "min",
+	[GAUGE_MAX] = "max",   [GAUGE_MEAN] = "mean", NULL};
+
 static const struct option rule_options[] = {
 	OPTION_STRING(struct rule, name, .flags = OPTION_REQUIRED,
                       .doc = "Name of the metric; * is any text, ? any character. The first entry "
@@ -32,6 +36,10 @@ static const struct option rule_options[] = {
 	OPTION_STRING_LIST(struct rule, keep,
                            .doc = "Attributes of points that stay; all others go. Not with drop."),
 	OPTION_STRING_LIST(struct rule, drop, .doc = "Attributes of points that go."),
+	OPTION_ENUM(struct rule, gauge, gauge_choices, .text = "last",
+                    .doc = "What stands for gauges that become one: the last value, or the sum, the "
+                           "least, the greatest or the mean of the latest values of all their "
+                           "series."),
 	OPTION_END,
 };
 

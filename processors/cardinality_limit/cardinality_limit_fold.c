@@ -8,10 +8,17 @@
 #include "core/data/build.h"
 #include "core/loop/loop.h"
 #include "core/wire/otlp.h"
-#include "processors/cardinality_limit/cardinality_limit_internal.h"
+#include "processors/cardinality_limit/cardinality_limit_totals.h"
 
 #include <errno.h>
-#include <math.h>
+
+/* What goes on of a series in this batch. */
+struct outgoing {
+	struct point point;
+	const struct point_kind *kind;
+	struct aggregate *total; /* NULL: the point is all of it */
+	struct outgoing *next;
+};
 
 struct fold {
 	struct cardinality *p;
@@ -19,340 +26,208 @@ struct fold {
 	uint64_t now_ns;
 	struct family family;
 	const struct rule *rule; /* with labels, or NULL */
+	const struct point_kind *kind;
+	struct outgoing *out; /* of all metrics */
 	const Otlp__Resource *resource;
 	bool resource_followed;
 };
 
-/* Attributes are a list in every kind of point. */
-struct attributes {
-	Otlp__KeyValue ***list;
-	size_t *n;
-};
-
-static void follow_all(struct fold *f, struct attributes a)
+static void follow_all(struct fold *f, Otlp__KeyValue *const *attributes, size_t n)
 {
 	const Otlp__Resource *r = f->resource;
 
-	follow_attributes(f->p, &f->family, *a.list, *a.n, f->rule);
+	follow_attributes(f->p, &f->family, attributes, n, f->rule);
 	if (r && !f->resource_followed)
 		follow_attributes(f->p, NULL, r->attributes, r->n_attributes, NULL);
 	f->resource_followed = true;
 }
 
-static struct verdict judge(struct fold *f, struct attributes a, uint64_t *ret_source)
+static struct verdict judge(struct fold *f, const struct point *point, uint64_t *ret_source)
 {
 	struct cardinality *p = f->p;
-	uint64_t sum = key_attributes(p, *a.list, *a.n, NULL);
-	uint64_t source = key_pair(p, f->family.id, sum), key = source;
+	Otlp__KeyValue **attributes = *point->attributes;
+	size_t n = *point->n_attributes;
+	uint64_t source = key_pair(p, f->family.id, key_attributes(p, attributes, n, NULL));
+	uint64_t key = source;
 	struct verdict v;
 
 	*ret_source = source;
 	if (f->rule)
-		key = key_pair(p, f->family.id, key_attributes(p, *a.list, *a.n, f->rule));
+		key = key_pair(p, f->family.id, key_attributes(p, attributes, n, f->rule));
 	if (p->scratch.failed) /* the hashes are worth nothing: the callers see it as well */
 		return (struct verdict){0};
 	v = limits_judge(p, &f->family, source, key, (uint32_t)(f->now_ns / NS_PER_MS));
 	if (v.fresh)
-		follow_all(f, a);
+		follow_all(f, attributes, n);
 	return v;
 }
 
-static void drop(struct fold *f)
-{
-	f->p->dropped[f->family.mergeable ? DROPPED_SERIES : DROPPED_KIND]++;
-}
-
-static int overflow_attributes(struct fold *f, struct attributes a)
+static int overflow_attributes(struct fold *f, const struct point *point)
 {
 	struct build_list list = {0};
 
 	if (!build_bool(f->arena, &list, "otel.metric.overflow", true))
 		return -ENOMEM;
-	*a.list = (Otlp__KeyValue **)list.items;
-	*a.n = list.count;
+	*point->attributes = (Otlp__KeyValue **)list.items;
+	*point->n_attributes = list.count;
 	return 0;
 }
 
 /* The point becomes that of the series: it gets its attributes. */
-static int become(struct fold *f, struct series_place *s, void *point, struct attributes a)
+static int become(struct fold *f, struct series_place *s, const struct point *point)
 {
+	Otlp__KeyValue **attributes = *point->attributes;
+	struct outgoing *out = arena_alloc(f->arena, sizeof *out);
 	size_t n = 0;
 
-	if (s->overflow) {
-		if (overflow_attributes(f, a) < 0)
-			return -ENOMEM;
-	} else {
-		for (size_t i = 0; i < *a.n; i++) {
-			const Otlp__KeyValue *kv = (*a.list)[i];
-
-			if (rule_keeps(f->rule, slice_of(kv->key.data, kv->key.len)))
-				(*a.list)[n++] = (*a.list)[i];
-		}
-		*a.n = n;
-	}
-	s->out = point;
+	if (!out || (s->overflow && overflow_attributes(f, point) < 0))
+		return -ENOMEM;
+	for (size_t i = 0; !s->overflow && i < *point->n_attributes; i++)
+		if (rule_keeps(f->rule, slice_of(attributes[i]->key.data, attributes[i]->key.len)))
+			attributes[n++] = attributes[i];
+	if (!s->overflow)
+		*point->n_attributes = n;
+	*point->n_exemplars = 0;
+	*out = (struct outgoing){*point, f->kind, s->total, f->out};
+	f->out = s->out = out;
 	s->turn = f->p->turn;
 	return 0;
 }
 
-static bool has_out(const struct fold *f, const struct series_place *s)
-{
-	return s->out && s->turn == f->p->turn;
-}
-
-/* The total of a cumulative series that is made of several. It begins with its first point. */
-static struct aggregate *total_of(struct fold *f, struct series_place *s, uint64_t start_ns,
-                                  uint64_t time_ns)
+/* The total of a series that is made of several. It begins with its first point. */
+static struct aggregate *total_of(struct fold *f, struct series_place *s, const struct point *point)
 {
 	if (s->total)
 		return s->total;
-	s->total = aggregate_new(f->p);
-	if (s->total)
-		s->total->start_ns = start_ns ? start_ns : time_ns;
+	s->total = aggregate_new(f->p, NULL);
+	if (s->total && f->kind != &point_gauge)
+		s->total->start_ns = *point->start_ns ? *point->start_ns : *point->time_ns;
 	return s->total;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static int track(struct fold *f, struct series_place *s, uint64_t source, const struct point *point)
 {
-	return a && (!b || a < b) ? a : b;
+	struct aggregate *total = total_of(f, s, point);
+	int r;
+
+	if (!total)
+		return -ENOMEM;
+	r = f->kind->track(f->p, total, key_pair(f->p, s->key, source), point->message, &f->family,
+	                   f->now_ns);
+	if (r == 0 && *point->time_ns > total->time_ns)
+		total->time_ns = *point->time_ns;
+	return r;
 }
 
-static void count_joined(struct fold *f, const struct series_place *s)
+static int add(struct fold *f, struct aggregate *total, const struct point *point)
 {
+	uint64_t start = *point->start_ns;
+	int r = f->kind->add(f->p, total, point->message);
+
+	if (r < 0 || f->kind == &point_gauge) /* that one has its own way with times */
+		return r;
+	if (start && (!total->start_ns || start < total->start_ns))
+		total->start_ns = start;
+	if (*point->time_ns > total->time_ns)
+		total->time_ns = *point->time_ns;
+	return 0;
+}
+
+/* The second point of a series in this batch makes a total of it, for as long as the batch. */
+static int join(struct fold *f, struct outgoing *out, const struct point *point)
+{
+	int r = 0;
+
+	if (!out->total) {
+		out->total = aggregate_new(f->p, f->arena);
+		r = out->total ? add(f, out->total, &out->point) : -ENOMEM;
+	}
+	return r == 0 ? add(f, out->total, point) : r;
+}
+
+/* 1: the point stays, as that of the series; 0: it is taken up; -ENOSPC, -ENOMEM. */
+static int point_fold(struct fold *f, struct series_place *s, uint64_t source,
+                      const struct point *point)
+{
+	bool stays = !s->out || s->turn != f->p->turn;
+	int r = 0;
+
+	if (f->family.tracked)
+		r = track(f, s, source, point);
+	else if (!stays)
+		r = join(f, s->out, point);
+	if (r == 0 && stays)
+		r = become(f, s, point);
+	if (r < 0)
+		return r;
 	if (s->overflow)
 		f->p->folded++;
 	else
 		f->p->merged++;
-}
-
-/* ---- numbers */
-
-static bool is_number(const Otlp__NumberDataPoint *point)
-{
-	return point->value_case != OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE ||
-	       isfinite(point->as_double);
-}
-
-static int number_cumulative(struct fold *f, struct series_place *s, uint64_t source,
-                             Otlp__NumberDataPoint *point)
-{
-	struct aggregate *total =
-		total_of(f, s, point->start_time_unix_nano, point->time_unix_nano);
-	int r;
-
-	if (!total)
-		return -ENOMEM;
-	r = number_increase(f->p, key_pair(f->p, s->key, source), point, f->family.kind.monotonic,
-	                    f->now_ns);
-	if (r < 0)
-		return r;
-	number_total_add(total, point);
-	if (point->time_unix_nano > total->time_ns)
-		total->time_ns = point->time_unix_nano;
-	return 0;
-}
-
-static void number_take(struct fold *f, Otlp__NumberDataPoint *out,
-                        const Otlp__NumberDataPoint *point)
-{
-	if (f->family.kind.data == OTLP__METRIC__DATA_SUM) {
-		number_join(out, point);
-		out->start_time_unix_nano =
-			earlier(out->start_time_unix_nano, point->start_time_unix_nano);
-	} else if (point->time_unix_nano >= out->time_unix_nano) {
-		out->value_case = point->value_case;
-		if (point->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE)
-			out->as_double = point->as_double;
-		else
-			out->as_int = point->as_int;
-		out->start_time_unix_nano = point->start_time_unix_nano;
-	}
-	if (point->time_unix_nano > out->time_unix_nano)
-		out->time_unix_nano = point->time_unix_nano;
-}
-
-/* 1: the point stays, as that of the series; 0: it is taken up; -ENOSPC, -ENOMEM. */
-static int number_fold(struct fold *f, struct series_place *s, uint64_t source,
-                       Otlp__NumberDataPoint *point)
-{
-	struct attributes a = {&point->attributes, &point->n_attributes};
-	bool stays = !has_out(f, s);
-	Otlp__NumberDataPoint *out;
-	int r = 0;
-
-	if (f->family.cumulative)
-		r = number_cumulative(f, s, source, point);
-	else if (!stays)
-		number_take(f, s->out, point);
-	if (r == 0 && stays)
-		r = become(f, s, point, a);
-	if (r < 0)
-		return r;
-	out = s->out;
-	if (s->total) {
-		number_total_tell(s->total, out);
-		out->start_time_unix_nano = s->total->start_ns;
-		out->time_unix_nano = s->total->time_ns;
-	}
-	out->n_exemplars = 0;
 	return stays;
 }
 
-static int numbers_fold(struct fold *f, Otlp__NumberDataPoint **points, size_t *n)
+static int points_fold(struct fold *f, void **points, size_t *n)
 {
+	uint64_t *dropped = f->p->dropped;
 	size_t kept = 0;
 	int r;
 
 	for (size_t i = 0; i < *n; i++) {
-		Otlp__NumberDataPoint *point = points[i];
-		struct attributes a = {&point->attributes, &point->n_attributes};
+		struct point point;
 		uint64_t source;
-		struct verdict v = judge(f, a, &source);
+		struct verdict v;
 
+		f->kind->open(points[i], &point);
+		v = judge(f, &point, &source);
 		if (f->p->scratch.failed)
 			return -ENOMEM;
 		if (!v.series) {
-			drop(f);
+			dropped[f->family.mergeable ? DROPPED_SERIES : DROPPED_KIND]++;
 		} else if (!v.joins) {
-			points[kept++] = point;
-		} else if (!is_number(point) || point->flags & 1) {
-			f->p->dropped[DROPPED_VALUE]++;
+			points[kept++] = points[i];
+		} else if (
+			point.flags &
+				OTLP__DATA_POINT_FLAGS__DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK ||
+			!f->kind->is_valued(points[i])) {
+			dropped[DROPPED_VALUE]++;
 		} else {
-			r = number_fold(f, v.series, source, point);
+			r = point_fold(f, v.series, source, &point);
 			if (r == -ENOMEM)
 				return r;
-			f->p->dropped[DROPPED_TRACKED] += r == -ENOSPC;
-			if (r >= 0)
-				count_joined(f, v.series);
+			dropped[DROPPED_TRACKED] += r == -ENOSPC;
 			if (r == 1)
-				points[kept++] = point;
+				points[kept++] = points[i];
 		}
 	}
 	*n = kept;
 	return 0;
 }
 
-/* ---- histograms */
-
-static int histogram_cumulative(struct fold *f, struct series_place *s, uint64_t source,
-                                Otlp__HistogramDataPoint *point)
+static int totals_tell(struct fold *f)
 {
-	struct aggregate *total =
-		total_of(f, s, point->start_time_unix_nano, point->time_unix_nano);
-	int r;
-
-	if (!total)
-		return -ENOMEM;
-	r = histogram_total_prepare(f->p, total, point);
-	if (r == 0)
-		r = histogram_increase(f->p, key_pair(f->p, s->key, source), point, f->now_ns);
-	if (r < 0)
-		return r;
-	histogram_total_add(total, point);
-	if (point->time_unix_nano > total->time_ns)
-		total->time_ns = point->time_unix_nano;
-	return 0;
-}
-
-static int histogram_fold(struct fold *f, struct series_place *s, uint64_t source,
-                          Otlp__HistogramDataPoint *point)
-{
-	struct attributes a = {&point->attributes, &point->n_attributes};
-	bool stays = !has_out(f, s);
-	Otlp__HistogramDataPoint *out = s->out;
 	int r = 0;
 
-	histogram_tidy(point);
-	if (f->family.cumulative) {
-		r = histogram_cumulative(f, s, source, point);
-	} else if (!stays) {
-		histogram_join(out, point);
-		out->start_time_unix_nano =
-			earlier(out->start_time_unix_nano, point->start_time_unix_nano);
-		if (point->time_unix_nano > out->time_unix_nano)
-			out->time_unix_nano = point->time_unix_nano;
+	for (struct outgoing *out = f->out; out && r == 0; out = out->next) {
+		if (!out->total)
+			continue;
+		r = out->kind->tell(out->total, f->arena, out->point.message);
+		*out->point.start_ns = out->total->start_ns;
+		*out->point.time_ns = out->total->time_ns;
 	}
-	if (r == 0 && stays)
-		r = become(f, s, point, a);
-	if (r < 0)
-		return r;
-	out = s->out;
-	if (s->total) {
-		histogram_total_tell(s->total, out);
-		out->start_time_unix_nano = s->total->start_ns;
-		out->time_unix_nano = s->total->time_ns;
-	}
-	out->n_exemplars = 0;
-	return stays;
+	return r;
 }
 
-static int histograms_fold(struct fold *f, Otlp__HistogramDataPoint **points, size_t *n)
+static void summary_open(void *message, struct point *ret)
 {
-	size_t kept = 0;
-	int r;
-
-	for (size_t i = 0; i < *n; i++) {
-		Otlp__HistogramDataPoint *point = points[i];
-		struct attributes a = {&point->attributes, &point->n_attributes};
-		uint64_t source;
-		struct verdict v = judge(f, a, &source);
-
-		if (f->p->scratch.failed)
-			return -ENOMEM;
-		if (!v.series) {
-			drop(f);
-		} else if (!v.joins) {
-			points[kept++] = point;
-		} else if (point->flags & 1 ||
-		           (point->optional_sum_case && !isfinite(point->sum))) {
-			f->p->dropped[DROPPED_VALUE]++;
-		} else {
-			r = histogram_fold(f, v.series, source, point);
-			if (r == -ENOMEM)
-				return r;
-			f->p->dropped[DROPPED_TRACKED] += r == -ENOSPC;
-			if (r >= 0)
-				count_joined(f, v.series);
-			if (r == 1)
-				points[kept++] = point;
-		}
-	}
-	*n = kept;
-	return 0;
+	Otlp__SummaryDataPoint *p = message;
+	*ret = (struct point){.message = p,
+	                      .attributes = &p->attributes,
+	                      .n_attributes = &p->n_attributes};
 }
 
-/* ---- kinds that are not merged: they go on or are dropped */
-
-static void exponentials_limit(struct fold *f, Otlp__ExponentialHistogramDataPoint **points,
-                               size_t *n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < *n; i++) {
-		struct attributes a = {&points[i]->attributes, &points[i]->n_attributes};
-
-		if (judge(f, a, &(uint64_t){0}).series)
-			points[kept++] = points[i];
-		else
-			drop(f);
-	}
-	*n = kept;
-}
-
-static void summaries_limit(struct fold *f, Otlp__SummaryDataPoint **points, size_t *n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < *n; i++) {
-		struct attributes a = {&points[i]->attributes, &points[i]->n_attributes};
-
-		if (judge(f, a, &(uint64_t){0}).series)
-			points[kept++] = points[i];
-		else
-			drop(f);
-	}
-	*n = kept;
-}
+/* Goes on or is dropped. */
+const struct point_kind point_summary = {.open = summary_open};
 
 /* ---- metrics, scopes, groups */
 
@@ -361,70 +236,68 @@ static struct slice text(ProtobufCBinaryData d)
 	return slice_of(d.data, d.len);
 }
 
-static void family_of(struct fold *f, uint64_t scope, const Otlp__Metric *m, unsigned temporality,
-                      bool monotonic)
+/* The points of a metric. */
+struct points {
+	void **items;
+	size_t *n;
+	const struct point_kind *kind;
+	unsigned temporality;
+	bool monotonic;
+};
+
+static struct points points_of(const Otlp__Metric *m)
 {
+	switch (m->data_case) {
+	case OTLP__METRIC__DATA_GAUGE:
+		return (struct points){(void **)m->gauge->data_points, &m->gauge->n_data_points,
+		                       &point_gauge};
+	case OTLP__METRIC__DATA_SUM:
+		return (struct points){(void **)m->sum->data_points, &m->sum->n_data_points,
+		                       &point_sum, (unsigned)m->sum->aggregation_temporality,
+		                       m->sum->is_monotonic};
+	case OTLP__METRIC__DATA_HISTOGRAM:
+		return (struct points){(void **)m->histogram->data_points,
+		                       &m->histogram->n_data_points, &point_histogram,
+		                       (unsigned)m->histogram->aggregation_temporality};
+	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
+		return (struct points){(void **)m->exponential_histogram->data_points,
+		                       &m->exponential_histogram->n_data_points, &point_exponential,
+		                       (unsigned)m->exponential_histogram->aggregation_temporality};
+	case OTLP__METRIC__DATA_SUMMARY:
+		return (struct points){(void **)m->summary->data_points, &m->summary->n_data_points,
+		                       &point_summary};
+	default:
+		return (struct points){0};
+	}
+}
+
+/* ret_empty: it had points, and none is left. */
+static int metric_fold(struct fold *f, uint64_t scope, Otlp__Metric *m, bool *ret_empty)
+{
+	struct points points = points_of(m);
+	int r;
+
+	*ret_empty = false;
+	if (!points.kind || !*points.n)
+		return 0;
 	limits_family(f->p, scope, text(m->name), text(m->unit),
-	              (struct metric_kind){m->data_case, temporality, monotonic}, &f->family);
+	              (struct metric_kind){m->data_case, points.temporality, points.monotonic},
+	              &f->family);
 	f->rule = NULL;
 	if (f->family.mergeable && f->family.metric && rule_has_labels(f->family.metric->rule))
 		f->rule = f->family.metric->rule;
-}
-
-/* *ret_n: points that are left. */
-static int metric_fold(struct fold *f, uint64_t scope, Otlp__Metric *m, size_t *ret_had,
-                       size_t *ret_n)
-{
-	size_t none = 0, *n = &none;
-	unsigned temporality = 0;
-	bool monotonic = false;
-	int r = 0;
-
-	switch (m->data_case) {
-	case OTLP__METRIC__DATA_GAUGE:
-		n = &m->gauge->n_data_points;
-		break;
-	case OTLP__METRIC__DATA_SUM:
-		n = &m->sum->n_data_points;
-		temporality = (unsigned)m->sum->aggregation_temporality;
-		monotonic = m->sum->is_monotonic;
-		break;
-	case OTLP__METRIC__DATA_HISTOGRAM:
-		n = &m->histogram->n_data_points;
-		temporality = (unsigned)m->histogram->aggregation_temporality;
-		break;
-	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-		n = &m->exponential_histogram->n_data_points;
-		temporality = (unsigned)m->exponential_histogram->aggregation_temporality;
-		break;
-	case OTLP__METRIC__DATA_SUMMARY:
-		n = &m->summary->n_data_points;
-		break;
-	default:
-		break;
-	}
-	*ret_had = *n;
-	if (*n)
-		family_of(f, scope, m, temporality, monotonic);
-	if (*n && m->data_case == OTLP__METRIC__DATA_GAUGE)
-		r = numbers_fold(f, m->gauge->data_points, n);
-	else if (*n && m->data_case == OTLP__METRIC__DATA_SUM)
-		r = numbers_fold(f, m->sum->data_points, n);
-	else if (*n && m->data_case == OTLP__METRIC__DATA_HISTOGRAM)
-		r = histograms_fold(f, m->histogram->data_points, n);
-	else if (*n && m->data_case == OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM)
-		exponentials_limit(f, m->exponential_histogram->data_points, n);
-	else if (*n)
-		summaries_limit(f, m->summary->data_points, n);
-	*ret_n = *n;
+	f->kind = points.kind;
+	r = points_fold(f, points.items, points.n);
+	*ret_empty = !*points.n;
 	return r;
 }
 
 static int scope_fold(struct fold *f, uint64_t resource, Otlp__ScopeMetrics *sm)
 {
 	const Otlp__InstrumentationScope *scope = sm->scope;
-	size_t kept = 0, had, n;
+	size_t kept = 0;
 	uint64_t id;
+	bool empty;
 	int r = 0;
 
 	id = key_scope(f->p, resource, scope ? text(scope->name) : (struct slice){0},
@@ -432,8 +305,8 @@ static int scope_fold(struct fold *f, uint64_t resource, Otlp__ScopeMetrics *sm)
 	               scope ? key_attributes(f->p, scope->attributes, scope->n_attributes, NULL)
 	                     : 0);
 	for (size_t i = 0; i < sm->n_metrics && r == 0; i++) {
-		r = metric_fold(f, id, sm->metrics[i], &had, &n);
-		if (n || !had)
+		r = metric_fold(f, id, sm->metrics[i], &empty);
+		if (!empty)
 			sm->metrics[kept++] = sm->metrics[i];
 	}
 	if (r == 0)
@@ -471,6 +344,8 @@ int fold_batch(struct cardinality *p, struct batch *b, struct error *error)
 		g->items = otlp_count(SIGNAL_METRICS, g->message);
 		items += g->items;
 	}
+	if (r == 0)
+		r = totals_tell(&f);
 	b->items = items;
 	return r == -ENOMEM ? error_no_memory(error) : r;
 }

@@ -2,11 +2,10 @@
  *
  * Where their bounds differ, those stay that all have: buckets between two of them are added, which
  * is exact. With none in common count and sum stay. */
-#include "processors/cardinality_limit/cardinality_limit_internal.h"
+#include "processors/cardinality_limit/cardinality_limit_totals.h"
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 /* Of points, a total or a last value. */
 struct buckets {
@@ -25,7 +24,8 @@ static void buckets_drop(Otlp__HistogramDataPoint *p)
 	p->n_explicit_bounds = p->n_bucket_counts = 0;
 }
 
-void histogram_tidy(Otlp__HistogramDataPoint *p)
+/* Whether buckets and bounds fit together; otherwise they are taken away and count and sum stay. */
+static void tidy(Otlp__HistogramDataPoint *p)
 {
 	bool fit = p->n_explicit_bounds && p->n_bucket_counts == p->n_explicit_bounds + 1;
 
@@ -67,65 +67,146 @@ static void narrow_point(Otlp__HistogramDataPoint *p, const double *others, size
 	p->n_bucket_counts = n ? n + 1 : 0;
 }
 
-void histogram_join(Otlp__HistogramDataPoint *out, Otlp__HistogramDataPoint *p)
+static void histogram_open(void *message, struct point *ret)
 {
-	narrow_point(out, p->explicit_bounds, p->n_explicit_bounds);
-	narrow_point(p, out->explicit_bounds, out->n_explicit_bounds);
-	for (size_t i = 0; i < out->n_bucket_counts; i++)
-		out->bucket_counts[i] += p->bucket_counts[i];
-	out->count += p->count;
-	if (out->optional_sum_case && p->optional_sum_case)
-		out->sum += p->sum;
-	else
-		out->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM__NOT_SET;
-	if (out->optional_min_case && p->optional_min_case)
-		out->min = fmin(out->min, p->min);
-	else
-		out->optional_min_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN__NOT_SET;
-	if (out->optional_max_case && p->optional_max_case)
-		out->max = fmax(out->max, p->max);
-	else
-		out->optional_max_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX__NOT_SET;
+	Otlp__HistogramDataPoint *p = message;
+
+	*ret = (struct point){
+		.message = p,
+		.attributes = &p->attributes,
+		.n_attributes = &p->n_attributes,
+		.n_exemplars = &p->n_exemplars,
+		.start_ns = &p->start_time_unix_nano,
+		.time_ns = &p->time_unix_nano,
+		.flags = p->flags,
+	};
+}
+
+static bool histogram_is_valued(const void *message)
+{
+	const Otlp__HistogramDataPoint *p = message;
+	return !p->optional_sum_case || isfinite(p->sum);
+}
+
+/* ---- totals */
+
+struct bucket_total {
+	size_t held; /* bounds that there is room for */
+	size_t n;    /* bounds now */
+	uint64_t *counts;
+	double bounds[]; /* held of them, then held + 1 counts */
+};
+_Static_assert(sizeof(double) == sizeof(uint64_t), "bounds and counts lie together");
+
+static size_t total_size(size_t held)
+{
+	return sizeof(struct bucket_total) + (2 * held + 1) * sizeof(uint64_t);
+}
+
+size_t bucket_total_size(const struct bucket_total *total)
+{
+	return total_size(total->held);
+}
+
+/* A total that has no points yet takes the bounds of this one. */
+static int total_prepare(struct cardinality *p, struct aggregate *total,
+                         const Otlp__HistogramDataPoint *point)
+{
+	size_t n = point->n_explicit_bounds;
+	struct bucket_total *b = total->buckets;
+	void *made;
+	int r;
+
+	if (total->begun)
+		return 0;
+	if (!b || b->held < n) {
+		r = aggregate_alloc(p, total, total_size(n), &made);
+		if (r < 0)
+			return r;
+		if (b)
+			aggregate_release(p, total, b, total_size(b->held));
+		total->buckets = b = made;
+		b->held = n;
+		b->counts = (uint64_t *)(b->bounds + n);
+	}
+	b->n = n;
+	if (n)
+		memcpy(b->bounds, point->explicit_bounds, n * sizeof(double));
+	return 0;
+}
+
+static void total_add(struct aggregate *total, Otlp__HistogramDataPoint *p, bool extremes)
+{
+	struct bucket_total *b = total->buckets;
+
+	b->n = narrow((struct buckets){b->n, b->bounds, b->counts}, p->explicit_bounds,
+	              p->n_explicit_bounds);
+	narrow_point(p, b->bounds, b->n);
+	for (size_t i = 0; i < p->n_bucket_counts; i++)
+		b->counts[i] += p->bucket_counts[i];
+	aggregate_add_summed(total, &(struct summed){
+					    .count = p->count,
+					    .has_sum = p->optional_sum_case,
+					    .sum = p->sum,
+					    .has_min = extremes && p->optional_min_case,
+					    .min = p->min,
+					    .has_max = extremes && p->optional_max_case,
+					    .max = p->max,
+				    });
+}
+
+static int histogram_add(struct cardinality *p, struct aggregate *total, void *message)
+{
+	int r;
+
+	tidy(message);
+	r = total_prepare(p, total, message);
+	if (r == 0)
+		total_add(total, message, true);
+	return r;
+}
+
+static int histogram_tell(const struct aggregate *total, struct arena *arena, void *message)
+{
+	const struct bucket_total *b = total->buckets;
+	Otlp__HistogramDataPoint *out = message;
+
+	out->n_explicit_bounds = b->n;
+	out->n_bucket_counts = b->n ? b->n + 1 : 0;
+	if (b->n) {
+		out->explicit_bounds = arena_alloc_array(arena, b->n, sizeof(double));
+		out->bucket_counts = arena_alloc_array(arena, b->n + 1, sizeof(uint64_t));
+		if (!out->explicit_bounds || !out->bucket_counts)
+			return -ENOMEM;
+		memcpy(out->explicit_bounds, b->bounds, b->n * sizeof(double));
+		memcpy(out->bucket_counts, b->counts, (b->n + 1) * sizeof(uint64_t));
+	}
+	out->count = total->count;
+	out->sum = total->has_sum ? amount_real(&total->sum) : 0;
+	out->min = total->min;
+	out->max = total->max;
+	out->optional_sum_case = total->has_sum ? OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM
+	                                        : OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM__NOT_SET;
+	out->optional_min_case = total->has_min ? OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN_MIN
+	                                        : OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN__NOT_SET;
+	out->optional_max_case = total->has_max ? OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX_MAX
+	                                        : OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX__NOT_SET;
+	return 0;
 }
 
 /* ---- last values */
 
+struct last_buckets {
+	struct last_object head;
+	uint64_t bounds; /* a hash of them */
+	uint64_t count;
+	double sum;
+	uint64_t counts[];
+};
+
 static size_t last_size(size_t n_counts)
 {
-	return sizeof(struct last_histogram) + n_counts * sizeof(uint64_t);
-}
-
-static size_t extra_places(size_t bytes)
-{
-	return (bytes + sizeof(struct last_place) - 1) / sizeof(struct last_place);
-}
-
-/* Memory beyond a place, counted in places. */
-static void *extra_alloc(struct cardinality *p, size_t bytes)
-{
-	void *made;
-
-	if (!budget_take(p->component.host->budget, bytes))
-		return NULL;
-	made = calloc(1, bytes);
-	if (made)
-		p->extra += extra_places(bytes);
-	else
-		budget_return(p->component.host->budget, bytes);
-	return made;
-}
-
-static void extra_free(struct cardinality *p, void *made, size_t bytes)
-{
-	free(made);
-	p->extra -= extra_places(bytes);
-	budget_return(p->component.host->budget, bytes);
-}
-
-void last_free(struct cardinality *p, struct last_place *last)
-{
-	if (last->kind == LAST_HISTOGRAM)
-		extra_free(p, last->histogram, last_size(last->histogram->n));
+	return sizeof(struct last_buckets) + n_counts * sizeof(uint64_t);
 }
 
 static uint64_t bounds_hash(const struct cardinality *p, const Otlp__HistogramDataPoint *point)
@@ -134,178 +215,75 @@ static uint64_t bounds_hash(const struct cardinality *p, const Otlp__HistogramDa
 	                             point->n_explicit_bounds * sizeof(double)));
 }
 
-static bool has_fallen(const struct last_histogram *last, const Otlp__HistogramDataPoint *p)
+/* A source whose bounds have changed has begun anew, as has one of which a bucket fell. */
+static bool has_fallen(const struct last_buckets *last, const Otlp__HistogramDataPoint *p,
+                       uint64_t bounds)
 {
-	bool fallen = p->count < last->count;
+	bool fallen = last->bounds != bounds || last->head.bytes != last_size(p->n_bucket_counts) ||
+	              p->count < last->count;
 
-	for (size_t i = 0; i < last->n && !fallen; i++)
+	for (size_t i = 0; !fallen && i < p->n_bucket_counts; i++)
 		fallen = p->bucket_counts[i] < last->counts[i];
 	return fallen;
 }
 
-static void nothing_new(Otlp__HistogramDataPoint *p)
+/* The last value becomes the point's, the point what it has more; but for the sum. */
+static void exchange(struct last_buckets *last, Otlp__HistogramDataPoint *p, bool all)
 {
-	p->count = 0;
-	p->sum = 0;
-	for (size_t i = 0; i < p->n_bucket_counts; i++)
-		p->bucket_counts[i] = 0;
-}
-
-/* The last value becomes the point's, the point what it has more than the last. */
-static void exchange(struct last_histogram *last, Otlp__HistogramDataPoint *p, bool all)
-{
-	struct last_histogram before = *last;
+	struct last_buckets before = *last;
 
 	last->count = p->count;
 	last->sum = p->optional_sum_case ? p->sum : 0;
-	if (!all) {
-		p->count -= before.count;
-		p->sum -= before.sum;
-	}
-	for (size_t i = 0; i < last->n; i++) {
+	p->count -= all ? 0 : before.count;
+	for (size_t i = 0; i < p->n_bucket_counts; i++) {
 		uint64_t now = p->bucket_counts[i];
 
-		if (!all)
-			p->bucket_counts[i] -= last->counts[i];
+		p->bucket_counts[i] -= all ? 0 : last->counts[i];
 		last->counts[i] = now;
 	}
 }
 
-static int last_make(struct cardinality *p, uint64_t key, const Otlp__HistogramDataPoint *point,
-                     struct last_place **ret)
+static int histogram_track(struct cardinality *p, struct aggregate *total, uint64_t key,
+                           void *message, const struct family *f, uint64_t now_ns)
 {
-	size_t bytes = last_size(point->n_bucket_counts);
-	struct last_histogram *h;
-
-	if (!lasts_admit(p, 1, bytes))
-		return -ENOSPC;
-	h = extra_alloc(p, bytes);
-	if (!h)
-		return -ENOMEM;
-	h->n = point->n_bucket_counts;
-	h->bounds = bounds_hash(p, point);
-	*ret = places_add(&p->lasts, key);
-	(*ret)->kind = LAST_HISTOGRAM;
-	(*ret)->histogram = h;
-	return 0;
-}
-
-/* A source whose bounds have changed has begun anew. */
-static int last_resize(struct cardinality *p, struct last_place *last,
-                       const Otlp__HistogramDataPoint *point)
-{
-	size_t bytes = last_size(point->n_bucket_counts);
-	struct last_histogram *h;
-
-	if (!lasts_admit(p, 0, bytes))
-		return -ENOSPC;
-	h = extra_alloc(p, bytes);
-	if (!h)
-		return -ENOMEM;
-	last_free(p, last);
-	h->n = point->n_bucket_counts;
-	h->bounds = bounds_hash(p, point);
-	last->histogram = h;
-	return 0;
-}
-
-int histogram_increase(struct cardinality *p, uint64_t key, Otlp__HistogramDataPoint *point,
-                       uint64_t now_ns)
-{
+	Otlp__HistogramDataPoint *point = message;
+	uint64_t start = point->start_time_unix_nano, time = point->time_unix_nano, bounds;
 	struct last_place *last = places_find(&p->lasts, key);
-	uint32_t time = (uint32_t)(point->time_unix_nano >> LAST_TIME_SHIFT);
-	uint32_t start = last_start(p, point->start_time_unix_nano);
-	bool anew = !last, other_bounds;
-	int32_t later;
+	struct last_buckets *buckets;
+	enum news news = NEWS_ALL;
+	double sum = 0;
 	int r;
 
-	if (!last) {
-		r = last_make(p, key, point, &last);
-		if (r < 0)
-			return r;
-	} else {
-		other_bounds = last->histogram->n != point->n_bucket_counts ||
-		               last->histogram->bounds != bounds_hash(p, point);
-		later = (int32_t)(time - last->time);
-		anew = start != last->start || other_bounds || has_fallen(last->histogram, point);
-		if (later < 0 || (later == 0 && anew && start == last->start)) {
-			last_see(p, last, now_ns);
-			nothing_new(point);
-			return 0;
-		}
-		r = other_bounds ? last_resize(p, last, point) : 0;
-		if (r < 0)
-			return r;
+	tidy(point);
+	bounds = bounds_hash(p, point);
+	if (last) {
+		buckets = last_object(last, LAST_BUCKETS);
+		if (!buckets)
+			return -ENOSPC; /* two keys that meet */
+		news = last_news(p, last, start, time, has_fallen(buckets, point, bounds));
+		last_see(p, last, now_ns);
+		sum = buckets->sum;
 	}
+	r = total_prepare(p, total, point);
+	if (r == 0 && news != NEWS_NONE)
+		r = last_object_fit(p, key, &last, last_size(point->n_bucket_counts), LAST_BUCKETS);
+	if (r < 0 || news == NEWS_NONE)
+		return r;
+	buckets = last_object(last, LAST_BUCKETS);
+	buckets->bounds = bounds;
+	exchange(buckets, point, news == NEWS_ALL);
 	last_see(p, last, now_ns);
-	last->time = time;
-	last->start = start & LAST_START_MASK;
-	exchange(last->histogram, point, anew);
+	last_mark(p, last, start, time);
+	total_add(total, point, false);
+	if (news == NEWS_MORE)
+		amount_add_real(&total->sum, -sum);
 	return 0;
 }
 
-/* ---- totals */
-
-static size_t total_size(size_t n_bounds)
-{
-	return (2 * n_bounds + 1) * sizeof(uint64_t);
-}
-
-void aggregate_free(struct cardinality *p, struct aggregate *total)
-{
-	if (!total)
-		return;
-	if (total->bounds)
-		extra_free(p, total->bounds, total_size(total->held));
-	budget_return(p->component.host->budget, sizeof *total);
-	free(total);
-}
-
-int histogram_total_prepare(struct cardinality *p, struct aggregate *total,
-                            const Otlp__HistogramDataPoint *point)
-{
-	size_t n = point->n_explicit_bounds, bytes = total_size(n);
-	_Static_assert(sizeof(double) == sizeof(uint64_t), "bounds and counts lie together");
-
-	if (total->bounds || total->told)
-		return 0;
-	if (!lasts_admit(p, 0, bytes))
-		return -ENOSPC;
-	total->bounds = extra_alloc(p, bytes);
-	if (!total->bounds)
-		return -ENOMEM;
-	total->held = total->n_bounds = n;
-	total->counts = (uint64_t *)(total->bounds + n);
-	if (n)
-		memcpy(total->bounds, point->explicit_bounds, n * sizeof(double));
-	total->has_sum = true;
-	total->told = true;
-	return 0;
-}
-
-void histogram_total_add(struct aggregate *total, Otlp__HistogramDataPoint *p)
-{
-	struct buckets own = {total->n_bounds, total->bounds, total->counts};
-
-	total->n_bounds = narrow(own, p->explicit_bounds, p->n_explicit_bounds);
-	narrow_point(p, total->bounds, total->n_bounds);
-	for (size_t i = 0; i < p->n_bucket_counts; i++)
-		total->counts[i] += p->bucket_counts[i];
-	total->count += p->count;
-	total->has_sum &= p->optional_sum_case != 0;
-	total->real += p->optional_sum_case ? p->sum : 0;
-}
-
-void histogram_total_tell(const struct aggregate *total, Otlp__HistogramDataPoint *out)
-{
-	/* Bounds of the total are some of those of each point that came since. */
-	narrow_point(out, total->bounds, total->n_bounds);
-	for (size_t i = 0; i < out->n_bucket_counts; i++)
-		out->bucket_counts[i] = total->counts[i];
-	out->count = total->count;
-	out->optional_sum_case = total->has_sum ? OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM
-	                                        : OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM__NOT_SET;
-	out->sum = total->has_sum ? total->real : 0;
-	out->optional_min_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN__NOT_SET;
-	out->optional_max_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX__NOT_SET;
-}
+const struct point_kind point_histogram = {
+	.open = histogram_open,
+	.is_valued = histogram_is_valued,
+	.add = histogram_add,
+	.track = histogram_track,
+	.tell = histogram_tell,
+};

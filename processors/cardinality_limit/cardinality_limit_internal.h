@@ -12,7 +12,11 @@ struct rule {
 	const char *name; /* glob */
 	uint64_t max_series;
 	struct string_list keep, drop;
+	int gauge; /* enum gauge_choice */
 };
+
+/* What stands for gauges that become one. */
+enum gauge_choice { GAUGE_LAST, GAUGE_SUM, GAUGE_MIN, GAUGE_MAX, GAUGE_MEAN };
 
 struct cardinality_config {
 	uint64_t max_series, max_series_per_metric, max_tracked;
@@ -35,22 +39,27 @@ struct series_place {
 	uint64_t key;
 	uint64_t metric;         /* key of its metric_place */
 	struct aggregate *total; /* cumulative, and made of several: what it stands at */
-	void *out;               /* the point of it in the batch of that turn */
+	struct outgoing *out;    /* what goes on of it in the batch of that turn */
 	uint32_t seen;           /* ms */
 	uint32_t turn : 31, overflow : 1;
 };
 
-enum last_kind { LAST_DOUBLE, LAST_INT, LAST_HISTOGRAM };
+enum last_kind { LAST_DOUBLE, LAST_INT, LAST_OBJECT, LAST_GAUGE };
 
-/* The last value of a cumulative series that does not go on by itself. */
+/* The last value of a series that does not go on by itself: of cumulative ones, and of gauges of
+ * which the latest is not enough. */
 struct last_place {
 	uint64_t key;
 	union {
 		double as_double;
 		int64_t as_int;
-		struct last_histogram *histogram;
+		struct last_object *object;
+		struct gauges *gauges;
 	};
-	uint32_t time;       /* of the point, ns >> LAST_TIME_SHIFT; compared around the circle */
+	union {
+		uint32_t time; /* of the point, ns >> LAST_TIME_SHIFT; compared around the circle */
+		uint32_t slot; /* among the gauges */
+	};
 	uint32_t start : 22; /* a hash of the start time */
 	uint32_t kind : 2;   /* enum last_kind */
 	uint32_t seen : 8;   /* sixteenths of idle, around the circle */
@@ -58,32 +67,10 @@ struct last_place {
 _Static_assert(sizeof(struct last_place) == 24, "max_tracked counts places of 24 bytes");
 enum { LAST_TIME_SHIFT = 24, LAST_STEPS = 16 };
 
-struct last_histogram {
-	uint64_t bounds; /* a hash of them */
-	uint64_t count;
-	double sum;
-	size_t n; /* of counts */
-	uint64_t counts[];
-};
-
-/* The total of a series made of cumulative ones. */
-struct aggregate {
-	uint64_t start_ns, time_ns;
-	int64_t whole; /* of ints */
-	double real;   /* of doubles */
-	bool is_real;  /* there were doubles, or the ints are too many for 64 bits */
-	/* of histograms: */
-	uint64_t count;
-	bool has_sum, told;    /* told: bounds are chosen */
-	size_t n_bounds, held; /* bounds now; when allocated */
-	double *bounds;        /* held of them, then held + 1 counts */
-	uint64_t *counts;
-};
-
 enum dropped {
 	DROPPED_TRACKED, /* max_tracked is reached */
 	DROPPED_SERIES,  /* max_series has no place for the overflow series */
-	DROPPED_KIND,    /* summaries and exponential histograms, which are not merged */
+	DROPPED_KIND,    /* summaries, which are not merged */
 	DROPPED_VALUE,   /* what is no number cannot be added */
 	DROPPED_COUNT
 };
@@ -128,7 +115,9 @@ struct family {
 	uint64_t overflow; /* the key of its overflow series */
 	struct slice name;
 	struct metric_kind kind;
-	bool cumulative, mergeable;
+	bool tracked;   /* of what becomes part of another the last values are needed */
+	bool mergeable; /* otherwise label rules leave it alone, and beyond limits it goes */
+	enum gauge_choice gauge;
 };
 
 /* What becomes of a point. */
@@ -206,43 +195,12 @@ int scan_batch(struct cardinality *p, const struct batch *b, bool *ret_untouched
 /* The batch is open and ours. */
 int fold_batch(struct cardinality *p, struct batch *b, struct error *error);
 
-/* ---- totals and last values */
+/* ---- totals and last values; the rest of them in cardinality_limit_totals.h */
 
-/* Whether p->config->max_tracked has so many bytes left; extra bytes are rounded up to places. */
-bool lasts_admit(const struct cardinality *p, size_t new_places, size_t extra);
 void last_free(struct cardinality *p, struct last_place *last);
-struct aggregate *aggregate_new(struct cardinality *p);
 void aggregate_free(struct cardinality *p, struct aggregate *total); /* takes NULL */
-
-#define LAST_START_MASK UINT32_C(0x3fffff)
-static inline uint32_t last_start(const struct cardinality *p, uint64_t start_ns)
-{
-	return (uint32_t)key_pair(p, start_ns, 2) & LAST_START_MASK;
-}
-
-static inline void last_see(const struct cardinality *p, struct last_place *last, uint64_t now_ns)
-{
-	last->seen = (uint8_t)(now_ns / (p->config->idle / LAST_STEPS));
-}
-
-/* Leaves of the point what has come since the last one of that key. 0; -ENOSPC: max_tracked is
- * reached; -ENOMEM. After a failure nothing has changed. */
-int number_increase(struct cardinality *p, uint64_t key, Otlp__NumberDataPoint *point,
-                    bool monotonic, uint64_t now_ns);
-int histogram_increase(struct cardinality *p, uint64_t key, Otlp__HistogramDataPoint *point,
-                       uint64_t now_ns);
-
-void number_join(Otlp__NumberDataPoint *out, const Otlp__NumberDataPoint *point);
-void number_total_add(struct aggregate *total, const Otlp__NumberDataPoint *point);
-void number_total_tell(const struct aggregate *total, Otlp__NumberDataPoint *out);
-
-/* Whether buckets and bounds fit together; otherwise they are taken away and count and sum stay. */
-void histogram_tidy(Otlp__HistogramDataPoint *point);
-void histogram_join(Otlp__HistogramDataPoint *out, Otlp__HistogramDataPoint *point);
-/* Room for such points in the total: 0, -ENOSPC or -ENOMEM. */
-int histogram_total_prepare(struct cardinality *p, struct aggregate *total,
-                            const Otlp__HistogramDataPoint *point);
-void histogram_total_add(struct aggregate *total, Otlp__HistogramDataPoint *point);
-void histogram_total_tell(const struct aggregate *total, Otlp__HistogramDataPoint *out);
+/* Last values point at it. */
+bool aggregate_is_held(const struct aggregate *total);
+size_t aggregate_bound(void); /* bytes of one, without what it has beyond max_tracked */
 
 #endif

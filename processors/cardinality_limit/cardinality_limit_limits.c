@@ -56,7 +56,6 @@ void limits_family(struct cardinality *p, uint64_t scope, struct slice name, str
                    struct metric_kind kind, struct family *ret)
 {
 	const uint64_t parts[] = {kind.data, kind.temporality, kind.monotonic};
-	unsigned data = kind.data;
 	uint64_t id = key_pair(p, scope, key_bytes(p, name));
 
 	id = key_pair(p, id, key_bytes(p, unit));
@@ -65,12 +64,16 @@ void limits_family(struct cardinality *p, uint64_t scope, struct slice name, str
 		.metric = metric_find(p, name),
 		.name = name,
 		.kind = kind,
-		.cumulative =
-			(data == OTLP__METRIC__DATA_SUM || data == OTLP__METRIC__DATA_HISTOGRAM) &&
-			kind.temporality != OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA,
-		.mergeable = data == OTLP__METRIC__DATA_SUM || data == OTLP__METRIC__DATA_GAUGE ||
-	                     data == OTLP__METRIC__DATA_HISTOGRAM,
 	};
+	ret->mergeable = kind.data != OTLP__METRIC__DATA_SUMMARY;
+	if (kind.data == OTLP__METRIC__DATA_GAUGE) {
+		if (ret->metric && ret->metric->rule)
+			ret->gauge = (enum gauge_choice)ret->metric->rule->gauge;
+		ret->tracked = ret->gauge != GAUGE_LAST;
+	} else if (ret->mergeable) {
+		ret->tracked = kind.temporality !=
+		               OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA;
+	}
 	ret->overflow = key_pair(p, ret->id, key_overflow(p));
 }
 
@@ -146,7 +149,7 @@ struct verdict limits_judge(struct cardinality *p, const struct family *f, uint6
 	if (key != f->overflow || !f->mergeable) {
 		s = places_find(&p->series, key);
 		/* What is part of the overflow's total stays it: nothing counts twice. */
-		if (f->cumulative && (!s || ruled) && f->metric->n_overflow)
+		if (f->tracked && (!s || ruled) && f->metric->n_overflow)
 			last = places_find(&p->lasts, key_pair(p, f->overflow, source));
 		if (last)
 			fresh = follow_lacks_last(p, last->seen);
@@ -189,7 +192,7 @@ size_t limits_bound(const struct cardinality_config *c)
 	enum { ALLOCATED = 16 }; /* what malloc() takes for itself; extra places come in twos */
 
 	return places_bound(sizeof(struct series_place), c->max_series) +
-	       c->max_series * (sizeof(struct aggregate) + ALLOCATED) +
+	       c->max_series * (aggregate_bound() + ALLOCATED) +
 	       places_bound(sizeof(struct metric_place), c->max_series) +
 	       places_bound(sizeof(struct last_place), c->max_tracked) +
 	       c->max_tracked * (sizeof(struct last_place) + ALLOCATED / 2) + follow_bound();
@@ -217,7 +220,7 @@ static bool series_is_idle(const struct cardinality *p, const struct series_plac
                            uint32_t now_ms)
 {
 	uint64_t idle_ms = p->config->idle / NS_PER_MS * (s->total ? 2 : 1);
-	return (uint32_t)(now_ms - s->seen) > idle_ms;
+	return (uint32_t)(now_ms - s->seen) > idle_ms && !aggregate_is_held(s->total);
 }
 
 static size_t steps(const struct cardinality *p, const struct places *places, uint64_t past_ns)
@@ -263,17 +266,17 @@ void limits_sweep(struct cardinality *p, uint64_t now_ns)
 
 void limits_fini(struct cardinality *p)
 {
-	for (size_t i = 0; i < p->series.capacity; i++) {
-		struct series_place *s = places_at(&p->series, i);
-
-		if (s)
-			aggregate_free(p, s->total);
-	}
 	for (size_t i = 0; i < p->lasts.capacity; i++) {
 		struct last_place *last = places_at(&p->lasts, i);
 
 		if (last)
 			last_free(p, last);
+	}
+	for (size_t i = 0; i < p->series.capacity; i++) {
+		struct series_place *s = places_at(&p->series, i);
+
+		if (s)
+			aggregate_free(p, s->total);
 	}
 	places_fini(&p->series);
 	places_fini(&p->lasts);

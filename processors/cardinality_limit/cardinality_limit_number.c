@@ -1,143 +1,183 @@
-/* number: sums and gauges that become part of another series. */
-#include "processors/cardinality_limit/cardinality_limit_internal.h"
+/* number: sums that become part of another series. */
+#include "processors/cardinality_limit/cardinality_limit_totals.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-static double as_real(const Otlp__NumberDataPoint *p)
-{
-	return p->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE ? p->as_double
-	                                                                 : (double)p->as_int;
-}
+#include <math.h>
 
 static bool is_int(const Otlp__NumberDataPoint *p)
 {
 	return p->value_case != OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
 }
 
-static void set_int(Otlp__NumberDataPoint *p, int64_t value)
+/* ---- amounts */
+
+void amount_add_int(struct amount *a, int64_t value)
 {
-	p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
-	p->as_int = value;
+	if (__builtin_add_overflow(a->whole, value, &a->whole))
+		a->carry += value > 0 ? 1 : -1;
 }
 
-static void set_real(Otlp__NumberDataPoint *p, double value)
+void amount_subtract_int(struct amount *a, int64_t value)
 {
-	p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
-	p->as_double = value;
+	if (__builtin_sub_overflow(a->whole, value, &a->whole))
+		a->carry += value > 0 ? -1 : 1;
 }
 
-void number_join(Otlp__NumberDataPoint *out, const Otlp__NumberDataPoint *point)
+/* What a sum of two doubles loses is itself a double (Knuth's two-sum), kept beside it. */
+static void real_add(struct amount *a, double value)
 {
-	int64_t sum;
+	double sum = a->real + value, part = sum - a->real;
+	double lost = (a->real - (sum - part)) + (value - part), low;
 
-	if (is_int(out) && is_int(point) &&
-	    !__builtin_add_overflow(out->as_int, point->as_int, &sum))
-		set_int(out, sum);
-	else
-		set_real(out, as_real(out) + as_real(point));
-}
-
-void number_total_add(struct aggregate *total, const Otlp__NumberDataPoint *point)
-{
-	int64_t sum;
-
-	if (is_int(point) && !__builtin_add_overflow(total->whole, point->as_int, &sum)) {
-		total->whole = sum;
+	if (!isfinite(sum)) {
+		a->real = sum;
+		a->rest = 0;
 		return;
 	}
-	total->real += as_real(point);
-	total->is_real = true;
+	low = a->rest + lost;
+	a->real = sum + low;
+	a->rest = low - (a->real - sum);
 }
 
-void number_total_tell(const struct aggregate *total, Otlp__NumberDataPoint *out)
+void amount_add_real(struct amount *a, double value)
 {
-	if (total->is_real)
-		set_real(out, total->real + (double)total->whole);
+	a->is_real = true;
+	real_add(a, value);
+}
+
+void amount_add(struct amount *a, const struct amount *other)
+{
+	amount_add_int(a, other->whole);
+	a->carry += other->carry;
+	a->is_real |= other->is_real;
+	real_add(a, other->real);
+	real_add(a, other->rest);
+}
+
+double amount_real(const struct amount *a)
+{
+	enum { HALF = 32 };
+	struct amount all = *a;
+	int64_t high = a->whole >> HALF;
+
+	real_add(&all, ldexp((double)a->carry, 2 * HALF));
+	real_add(&all, ldexp((double)high, HALF));
+	real_add(&all, (double)(a->whole & UINT32_MAX));
+	return all.real;
+}
+
+bool amount_int(const struct amount *a, int64_t *ret)
+{
+	if (a->is_real || a->carry)
+		return false;
+	*ret = a->whole;
+	return true;
+}
+
+/* ---- points */
+
+void number_open(void *message, struct point *ret)
+{
+	Otlp__NumberDataPoint *p = message;
+
+	*ret = (struct point){
+		.message = p,
+		.attributes = &p->attributes,
+		.n_attributes = &p->n_attributes,
+		.n_exemplars = &p->n_exemplars,
+		.start_ns = &p->start_time_unix_nano,
+		.time_ns = &p->time_unix_nano,
+		.flags = p->flags,
+	};
+}
+
+bool number_is_valued(const void *message)
+{
+	const Otlp__NumberDataPoint *p = message;
+	return is_int(p) || isfinite(p->as_double);
+}
+
+static int number_add(struct cardinality *p, struct aggregate *total, void *message)
+{
+	const Otlp__NumberDataPoint *point = message;
+
+	if (is_int(point))
+		amount_add_int(&total->sum, point->as_int);
 	else
-		set_int(out, total->whole);
+		amount_add_real(&total->sum, point->as_double);
+	return 0;
+}
+
+void number_tell(const struct amount *sum, Otlp__NumberDataPoint *out)
+{
+	int64_t whole;
+
+	if (amount_int(sum, &whole)) {
+		out->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
+		out->as_int = whole;
+	} else {
+		out->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
+		out->as_double = amount_real(sum);
+	}
+}
+
+static int sum_tell(const struct aggregate *total, struct arena *arena, void *message)
+{
+	number_tell(&total->sum, message);
+	return 0;
 }
 
 /* ---- last values */
-
-bool lasts_admit(const struct cardinality *p, size_t new_places, size_t extra)
-{
-	size_t size = sizeof(struct last_place);
-	size_t wanted = p->lasts.count + p->extra + new_places + (extra + size - 1) / size;
-
-	return wanted <= p->config->max_tracked;
-}
-
-static void last_set(struct last_place *last, const Otlp__NumberDataPoint *p)
-{
-	last->kind = is_int(p) ? LAST_INT : LAST_DOUBLE;
-	if (is_int(p))
-		last->as_int = p->as_int;
-	else
-		last->as_double = p->as_double;
-}
 
 static bool has_fallen(const struct last_place *last, const Otlp__NumberDataPoint *p)
 {
 	if (last->kind == LAST_INT && is_int(p))
 		return p->as_int < last->as_int;
-	return as_real(p) < (last->kind == LAST_INT ? (double)last->as_int : last->as_double);
+	return (is_int(p) ? (double)p->as_int : p->as_double) <
+	       (last->kind == LAST_INT ? (double)last->as_int : last->as_double);
 }
 
-static void subtract(Otlp__NumberDataPoint *p, const struct last_place *last)
+static int number_track(struct cardinality *p, struct aggregate *total, uint64_t key, void *message,
+                        const struct family *f, uint64_t now_ns)
 {
-	int64_t difference;
+	Otlp__NumberDataPoint *point = message;
+	uint64_t start = point->start_time_unix_nano, time = point->time_unix_nano;
+	struct last_place *last = places_find(&p->lasts, key);
+	enum news news = NEWS_ALL;
 
-	if (last->kind == LAST_INT && is_int(p) &&
-	    !__builtin_sub_overflow(p->as_int, last->as_int, &difference))
-		set_int(p, difference);
-	else
-		set_real(p, as_real(p) - (last->kind == LAST_INT ? (double)last->as_int
-		                                                 : last->as_double));
-}
-
-int number_increase(struct cardinality *p, uint64_t key, Otlp__NumberDataPoint *point,
-                    bool monotonic, uint64_t now_ns)
-{
-	struct last_place *last = places_find(&p->lasts, key), before;
-	uint32_t time = (uint32_t)(point->time_unix_nano >> LAST_TIME_SHIFT);
-	uint32_t start = last_start(p, point->start_time_unix_nano);
-	int32_t later;
-	bool is_new = !last, fallen;
-
-	if (is_new) {
+	if (!last) {
 		if (!lasts_admit(p, 1, 0))
 			return -ENOSPC;
 		last = places_add(&p->lasts, key);
+	} else if (last->kind != LAST_INT && last->kind != LAST_DOUBLE) {
+		return -ENOSPC; /* two keys that meet */
+	} else {
+		news = last_news(p, last, start, time,
+		                 f->kind.monotonic && has_fallen(last, point));
+		/* What may fall counts what there is now, whoever began it. */
+		if (news == NEWS_ALL && !f->kind.monotonic)
+			news = NEWS_MORE;
 	}
 	last_see(p, last, now_ns);
-	later = (int32_t)(time - last->time);
-	fallen = !is_new && monotonic && has_fallen(last, point);
-	if (!is_new && (later < 0 || (later == 0 && fallen && start == last->start))) {
-		set_int(point, 0); /* late: what came after it has told all of it */
+	if (news == NEWS_NONE)
 		return 0;
-	}
-	before = *last;
-	last_set(last, point);
-	last->time = time;
-	last->start = start & LAST_START_MASK;
-	/* A counter that began anew has all of its value to add. What may fall counts what there is
-	 * now, whoever began it. */
-	if (!is_new && !(monotonic && (fallen || before.start != last->start)))
-		subtract(point, &before);
-	return 0;
+	if (news == NEWS_MORE && last->kind == LAST_INT)
+		amount_subtract_int(&total->sum, last->as_int);
+	else if (news == NEWS_MORE)
+		amount_add_real(&total->sum, -last->as_double);
+	last->kind = is_int(point) ? LAST_INT : LAST_DOUBLE;
+	if (is_int(point))
+		last->as_int = point->as_int;
+	else
+		last->as_double = point->as_double;
+	last_mark(p, last, start, time);
+	return number_add(p, total, point);
 }
 
-/* ---- totals */
-
-struct aggregate *aggregate_new(struct cardinality *p)
-{
-	struct aggregate *total;
-
-	if (!budget_take(p->component.host->budget, sizeof *total))
-		return NULL;
-	total = calloc(1, sizeof *total);
-	if (!total)
-		budget_return(p->component.host->budget, sizeof *total);
-	return total;
-}
+const struct point_kind point_sum = {
+	.open = number_open,
+	.is_valued = number_is_valued,
+	.add = number_add,
+	.track = number_track,
+	.tell = sum_tell,
+};
