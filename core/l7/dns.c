@@ -86,7 +86,7 @@ struct slice dns_name(struct slice message, size_t at, char text[static DNS_NAME
 
 	while (data[at]) {
 		if (data[at] >= 192) {
-			at = (size_t)((data[at] & 63) << 8 | data[at + 1]);
+			at = dns_be16(data + at) & 0x3fff;
 			continue;
 		}
 		if (to != text)
@@ -98,6 +98,26 @@ struct slice dns_name(struct slice message, size_t at, char text[static DNS_NAME
 		*to++ = '.';
 	*to = '\0';
 	return slice_of(text, (size_t)(to - text));
+}
+
+size_t dns_name_wire(struct slice message, size_t at, uint8_t wire[static DNS_NAME_WIRE])
+{
+	const uint8_t *data = message.data;
+	size_t len = 0;
+
+	while (data[at]) {
+		size_t label = 1u + data[at];
+
+		if (data[at] >= 192) {
+			at = dns_be16(data + at) & 0x3fff;
+			continue;
+		}
+		memcpy(wire + len, data + at, label);
+		len += label;
+		at += label;
+	}
+	wire[len++] = 0;
+	return len;
 }
 
 static uint8_t lower(uint8_t c)

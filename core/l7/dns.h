@@ -36,6 +36,8 @@ enum dns_type {
 	DNS_OPT = 41,
 	DNS_SVCB = 64,
 	DNS_HTTPS = 65,
+	DNS_IXFR = 251,
+	DNS_AXFR = 252,
 };
 
 enum dns_section { DNS_QUESTION, DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL, DNS_SECTIONS };
@@ -117,7 +119,11 @@ const char *dns_fault_text(enum dns_fault_code code);
  * and \\, every byte that is not a visible ASCII character as \DDD. Returns the text. */
 struct slice dns_name(struct slice message, size_t at, char text[static DNS_NAME_TEXT]);
 
-/* Texts of names, without regard to the case of ASCII letters (RFC 4343). */
+/* Copies the name at such a place without compression and returns its length; the copy is a message
+ * in which the name stands at 0. */
+size_t dns_name_wire(struct slice message, size_t at, uint8_t wire[static DNS_NAME_WIRE]);
+
+/* Names as text, or both uncompressed, without regard to the case of ASCII letters (RFC 4343). */
 bool dns_name_equal(struct slice a, struct slice b);
 void dns_name_lower(char *text, size_t len);
 

@@ -104,26 +104,66 @@ static void part_take(struct dns_stream *s)
 
 bool dns_stream_next(struct dns_stream *s, struct dns_stream_message *ret)
 {
-	size_t length;
-
 	/* One whose end was missing. */
 	if (message_ends(s, ret))
 		return true;
-	if (s->have == 0 && s->segment.len >= 2) {
-		length = dns_be16(s->segment.data);
-		if (s->segment.len - 2 >= length) {
-			*ret = (struct dns_stream_message){.bytes = slice_of(s->segment.data + 2,
-			                                                     length),
-			                                   .length = (uint16_t)length};
-			s->segment = slice_after(s->segment, 2 + length);
-			return true;
-		}
-	}
 	while (s->have < 2 && s->segment.len) {
 		s->length[s->have++] = s->segment.data[0];
 		s->segment = slice_after(s->segment, 1);
 	}
-	if (s->have == 2 || s->segment.len)
-		part_take(s);
+	if (s->have < 2)
+		return false;
+	if (s->have == 2 && !s->broken && s->segment.len >= message_length(s)) {
+		*ret = (struct dns_stream_message){.bytes = slice_of(s->segment.data,
+		                                                     message_length(s)),
+		                                   .length = (uint16_t)message_length(s)};
+		s->segment = slice_after(s->segment, ret->length);
+		s->have = 0;
+		return true;
+	}
+	part_take(s);
 	return message_ends(s, ret);
+}
+
+void dns_stream_pass(struct dns_stream *s, uint32_t sequence, size_t length)
+{
+	int32_t ahead;
+
+	if (!s->begun)
+		s->expected = sequence;
+	s->begun = true;
+	ahead = (int32_t)(sequence + (uint32_t)length - s->expected);
+	if (ahead <= 0)
+		return;
+	s->expected += (uint32_t)ahead;
+	gap_pass(s, (size_t)ahead);
+}
+
+bool dns_stream_wants(const struct dns_stream *s)
+{
+	uint8_t length[2] = {s->length[0], s->length[1]};
+	size_t at = 0;
+
+	if (s->memory || s->broken || s->have > 2)
+		return false;
+	for (size_t have = s->have; have < 2 && at < s->segment.len; at++)
+		length[have++] = s->segment.data[at];
+	return at < s->segment.len && s->segment.len - at < dns_be16(length);
+}
+
+void dns_stream_lend(struct dns_stream *s, void *memory, size_t capacity)
+{
+	s->memory = memory;
+	s->capacity = capacity;
+}
+
+void *dns_stream_reclaim(struct dns_stream *s)
+{
+	void *memory = s->memory;
+
+	if (s->have > 2)
+		return NULL;
+	s->memory = NULL;
+	s->capacity = 0;
+	return memory;
 }

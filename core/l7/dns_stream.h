@@ -3,8 +3,8 @@
  * with their sequence numbers, some again, some never.
  *
  * Allocates nothing: the caller gives the memory in which a message that spans segments is put
- * together; of a longer message the first part is handed out. A message within one segment is not
- * copied. Segments out of order are not sorted: one that comes late counts as repeated, and what was
+ * together, for good or while it is wanted; of a longer message the first part is handed out. A
+ * message within one segment is not copied. Segments out of order are not sorted: one that comes late counts as repeated, and what was
  * missing before it as a gap. */
 #ifndef WEIR_L7_DNS_STREAM_H
 #define WEIR_L7_DNS_STREAM_H
@@ -45,5 +45,18 @@ void dns_stream_push(struct dns_stream *s, uint32_t sequence, struct slice bytes
 
 /* The next message. False: give the next segment. */
 bool dns_stream_next(struct dns_stream *s, struct dns_stream_message *ret);
+
+/* So many bytes from this sequence number on have passed and will not be given: a gap, which may end
+ * the message at hand. To be told once dns_stream_next() has returned false; it then goes on. */
+void dns_stream_pass(struct dns_stream *s, uint32_t sequence, size_t length);
+
+/* For streams that hold memory only when they need it: dns_stream_init() is given none (capacity 0).
+ * Whether dns_stream_next() is about to begin with a message that goes on in another segment and has
+ * no memory for it. If it is not lent some now, all that is handed out of the message is its length. */
+bool dns_stream_wants(const struct dns_stream *s);
+void dns_stream_lend(struct dns_stream *s, void *memory, size_t capacity);
+/* Gives the memory back when no message stands in it, once dns_stream_next() has returned false. NULL:
+ * there is none, or one does. */
+void *dns_stream_reclaim(struct dns_stream *s);
 
 #endif

@@ -15,12 +15,17 @@
 		}                                                                                  \
 	} while (0)
 
+enum { MEMORY = 300 }; /* of a stream */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void name(struct slice message, size_t at)
 {
 	char text[DNS_NAME_TEXT], lower[DNS_NAME_TEXT];
 	struct slice whole = dns_name(message, at, text), last = dns_name_last(whole, 2);
+	uint8_t wire[DNS_NAME_WIRE];
+	char again[DNS_NAME_TEXT];
+	size_t len = dns_name_wire(message, at, wire);
 
 	CHECK(whole.len > 0 && whole.len < 1004 && text[whole.len] == '\0');
 	CHECK(strlen(text) == whole.len);
@@ -28,6 +33,8 @@ static void name(struct slice message, size_t at)
 	memcpy(lower, text, whole.len);
 	dns_name_lower(lower, whole.len);
 	CHECK(dns_name_equal(whole, slice_of(lower, whole.len)));
+	CHECK(len > 0 && len <= sizeof wire && wire[len - 1] == 0);
+	CHECK(slice_equal(whole, dns_name(slice_of(wire, len), 0, again)));
 }
 
 static void body(struct slice message, const struct dns_record *record)
@@ -84,19 +91,23 @@ static void message_read(struct slice message)
 }
 
 /* Takes what there is, and compares it with the stream as it stands at *at, if there is one. */
-static size_t take(struct dns_stream *s, struct slice whole, size_t *at)
+static size_t take(struct dns_stream *s, uint8_t *memory, struct slice whole, size_t *at)
 {
 	struct dns_stream_message m;
 	size_t count = 0;
 
-	while (dns_stream_next(s, &m)) {
+	for (;;) {
+		if (dns_stream_wants(s))
+			dns_stream_lend(s, memory, MEMORY);
+		if (!dns_stream_next(s, &m))
+			break;
 		count++;
 		CHECK(m.bytes.len <= m.length);
 		if (m.bytes.len)
 			message_read(m.bytes);
 		if (at) {
 			CHECK(m.length == (whole.data[*at] << 8 | whole.data[*at + 1]));
-			CHECK(m.bytes.len == m.length || m.bytes.len >= s->capacity);
+			CHECK(m.bytes.len == m.length || m.bytes.len >= MEMORY);
 			CHECK(!m.bytes.len ||
 			      memcmp(m.bytes.data, whole.data + *at + 2, m.bytes.len) == 0);
 			*at += 2 + (size_t)m.length;
@@ -108,13 +119,14 @@ static size_t take(struct dns_stream *s, struct slice whole, size_t *at)
 
 static void stream_read(struct slice whole, uint32_t seed)
 {
-	uint8_t memory[300];
+	uint8_t memory[MEMORY];
+	bool good = seed & 8; /* memory for good, not only while it is wanted */
 	uint32_t first = seed * UINT32_C(0x9e3779b9);
 	bool gaps = seed % 2 == 0;
 	struct dns_stream s;
 	size_t at = 0, taken = 0;
 
-	dns_stream_init(&s, memory, sizeof memory, !gaps || seed % 4 == 0);
+	dns_stream_init(&s, good ? memory : NULL, good ? MEMORY : 0, !gaps || seed % 4 == 0);
 	while (at < whole.len) {
 		size_t step, back;
 
@@ -125,8 +137,13 @@ static void stream_read(struct slice whole, uint32_t seed)
 		if (!gaps || (seed >> 16) % 4) {
 			dns_stream_push(&s, first + (uint32_t)(at - back),
 			                slice_of(whole.data + at - back, step + back));
-			take(&s, whole, gaps ? NULL : &taken);
+			take(&s, memory, whole, gaps ? NULL : &taken);
+		} else if ((seed >> 18) % 2) {
+			dns_stream_pass(&s, first + (uint32_t)at, step);
+			take(&s, memory, whole, NULL);
 		}
+		if (!good)
+			CHECK(!dns_stream_reclaim(&s) || s.have <= 2);
 		at += step;
 		if (step == 0)
 			at += whole.len - at < 1 ? 0 : (size_t)gaps;

@@ -69,6 +69,26 @@ static void the_response_code_has_the_bits_of_edns(void **state)
 	assert_string_equal(dns_type_name(65535, spare), "TYPE65535");
 }
 
+static void a_name_is_copied_without_compression(void **state)
+{
+	struct slice message =
+		SLICE_LITERAL(HEADER("\1", "\1", "\0", "\0") "\7Example\3com\0\0\1\0\1"
+	                                                     "\3www\xc0\x0c\0\1\0\1\0\0\0\0\0\0");
+	uint8_t wire[DNS_NAME_WIRE];
+	char text[DNS_NAME_TEXT];
+	struct dns_record record;
+	struct dns_reader r;
+	size_t len;
+
+	assert_int_equal(dns_open(&r, message), 0);
+	assert_int_equal(dns_next(&r, &record), 1);
+	assert_int_equal(dns_next(&r, &record), 1);
+	len = dns_name_wire(message, record.name, wire);
+	assert_true(slice_equal(slice_of(wire, len), SLICE_LITERAL("\3www\7Example\3com\0")));
+	assert_true(slice_equal(dns_name(slice_of(wire, len), 0, text),
+	                        SLICE_LITERAL("www.Example.com")));
+}
+
 static void what_follows_the_message_is_left(void **state)
 {
 	struct dns_reader r;
@@ -282,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_query_of_dig),
 		cmocka_unit_test(the_response_code_has_the_bits_of_edns),
+		cmocka_unit_test(a_name_is_copied_without_compression),
 		cmocka_unit_test(what_follows_the_message_is_left),
 		cmocka_unit_test(tells_what_is_wrong_and_where),
 		cmocka_unit_test(pointers_are_followed_to_a_bound),

@@ -152,6 +152,91 @@ static void keeps_the_beginning_of_what_is_longer_than_its_memory(void **state)
 	assert_none(&s);
 }
 
+static void what_was_not_copied_ends_the_message_at_once(void **state)
+{
+	uint8_t memory[64];
+	struct dns_stream s;
+
+	dns_stream_init(&s, memory, sizeof memory, true);
+	push(&s, 0, 10);
+	assert_none(&s);
+	dns_stream_pass(&s, (uint32_t)FIRST + 10, 6);
+	assert_message(&s, "abcdefgh", 14);
+	assert_none(&s);
+	push(&s, 16, WHOLE);
+	assert_message(&s, "ABCDEFGHIJKLM", 13);
+	assert_message(&s, "abcdefghijkl", 12);
+	assert_none(&s);
+	dns_stream_pass(&s, (uint32_t)FIRST + 16, 20); /* repeated */
+	assert_none(&s);
+	assert_int_equal(s.gaps, 1);
+	assert_int_equal(s.missing, 6);
+}
+
+/* Memory lent as it is wanted serves as well as memory for good, wherever segments end, and none is
+ * wanted for a message within one segment. */
+static void memory_is_wanted_only_by_messages_that_span_segments(void **state)
+{
+	struct dns_stream_message m;
+	struct dns_stream s;
+
+	for (size_t step = 1; step <= WHOLE; step++) {
+		size_t taken = 0, lent = 0;
+		uint8_t memory[64];
+
+		dns_stream_init(&s, NULL, 0, true);
+		for (size_t at = 0; at < WHOLE; at += step) {
+			push(&s, at, at + step < WHOLE ? at + step : WHOLE);
+			for (;;) {
+				if (dns_stream_wants(&s)) {
+					dns_stream_lend(&s, memory, sizeof memory);
+					lent++;
+				}
+				if (!dns_stream_next(&s, &m))
+					break;
+				assert_int_equal(m.bytes.len, m.length);
+				assert_memory_equal(m.bytes.data, whole + taken + 2, m.length);
+				taken += 2u + m.length;
+			}
+			dns_stream_reclaim(&s);
+		}
+		assert_int_equal(taken, WHOLE);
+		assert_null(s.memory);
+		assert_true(lent <= 3);
+		assert_true(step < WHOLE || lent == 0);
+	}
+	/* The length alone in the first segment. */
+	dns_stream_init(&s, NULL, 0, true);
+	push(&s, 0, 2);
+	assert_none(&s);
+	push(&s, 2, 16);
+	assert_false(dns_stream_wants(&s));
+	assert_message(&s, "abcdefghijklmn", 14);
+}
+
+static void a_message_that_found_no_memory_is_known_by_its_length(void **state)
+{
+	uint8_t memory[64];
+	struct dns_stream s;
+
+	dns_stream_init(&s, NULL, 0, true);
+	push(&s, 0, 10);
+	assert_true(dns_stream_wants(&s));
+	assert_none(&s);
+	push(&s, 10, 20);
+	assert_false(dns_stream_wants(&s)); /* its beginning is gone */
+	assert_message(&s, "", 14);
+	assert_true(dns_stream_wants(&s));
+	dns_stream_lend(&s, memory, sizeof memory);
+	assert_none(&s);
+	assert_null(dns_stream_reclaim(&s)); /* a message stands in it */
+	push(&s, 20, WHOLE);
+	assert_message(&s, "ABCDEFGHIJKLM", 13);
+	assert_message(&s, "abcdefghijkl", 12);
+	assert_none(&s);
+	assert_ptr_equal(dns_stream_reclaim(&s), memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +247,9 @@ int main(void)
 		cmocka_unit_test(after_a_longer_gap_waits_for_a_segment_of_whole_messages),
 		cmocka_unit_test(begins_in_the_middle_of_a_connection),
 		cmocka_unit_test(keeps_the_beginning_of_what_is_longer_than_its_memory),
+		cmocka_unit_test(what_was_not_copied_ends_the_message_at_once),
+		cmocka_unit_test(memory_is_wanted_only_by_messages_that_span_segments),
+		cmocka_unit_test(a_message_that_found_no_memory_is_known_by_its_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
