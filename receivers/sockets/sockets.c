@@ -2,18 +2,15 @@
  * eBPF (sockets_kernel). No hook runs per packet or per call of a program.
  *
  * Happy path: on_tick -> walk (pool thread) -> on_walked: what the walk found, then what closed
- * meanwhile, is added to the series; they go to the next component in batches of SERIES_AT_ONCE, one
- * in each turn of the loop (metrics_send), and log records in batches of LOGS_AT_ONCE. on_ring
- * empties the ring between ticks when many connections close; what it brings while a collection is
- * being sent is in the parts that were not sent yet, under the collection's one moment.
+ * meanwhile, is added to the series; delivery hands these on. on_ring empties the ring between ticks
+ * when many connections close; what it brings while a collection is being sent is in the parts that
+ * were not sent yet, under the collection's one moment.
  *
  * Fails: rights or kernel features are missing (start fails and says which) · a walk fails (the
  * status is RECOVERABLE_ERROR until one works; what closes is still counted) · the next component
- * does not keep up (SENDING_LIMIT batches are unfinished: the rest of a collection waits, and is
- * left to the next one when that begins: cumulative points are then newer, delta points went on
- * adding up; log records wait up to LOGS_WAITING_LIMIT and are then dropped and counted) · the ring
- * was full (counted; the number of open connections is counted anew from one full walk) · no memory
- * (the same as not keeping up, or the overflow series).
+ * does not keep up (delivery says what waits and what is dropped) · the ring was full (counted; the
+ * number of open connections is counted anew from one full walk) · no memory (the same as not keeping
+ * up, or the overflow series).
  *
  * Closing: a last walk, a last batch of each, then until the deadline for their outcomes. */
 #include "receivers/sockets/sockets.h"
@@ -27,16 +24,11 @@
 #include <unistd.h>
 
 enum {
-	SENDING_LIMIT = 4,         /* unfinished batches of each signal */
-	SERIES_AT_ONCE = 256,      /* in one batch: about 1 ms and half a MiB */
-	LOGS_AT_ONCE = 1024,       /* the same */
-	LOGS_WAITING_LIMIT = 8192, /* records that wait for room in that window */
-	STASH_LIMIT = 65536,       /* records that close while a walk runs */
-	DRAIN_AT_ONCE = 4096,      /* records, before the loop serves others */
+	STASH_LIMIT = 65536,  /* records that close while a walk runs */
+	DRAIN_AT_ONCE = 4096, /* records, before the loop serves others */
 	PROCESSES_KEPT = 4096,
 };
 #define FIRST_COLLECTION_NS NS_PER_S
-#define TURN_NS NS_PER_MS /* 0 would be the same turn of the loop */
 #define CLOSING_TICK_NS (100 * NS_PER_MS)
 
 static const char *const temporality_values[] = {"cumulative", "delta", NULL};
@@ -78,42 +70,43 @@ static const struct option sockets_options[] = {
 };
 
 static void maybe_closed(struct sockets *s);
-static void logs_send(struct sockets *s);
 
 /* ---- records in */
 
 static bool is_wanted_as_log(const struct sockets *s, const struct sockets_record *r)
 {
-	if (!s->logs || !(r->flags & (SOCKETS_CLOSED | SOCKETS_FAILED)))
+	if (!s->delivery.logs || !(r->flags & (SOCKETS_CLOSED | SOCKETS_FAILED)))
 		return false;
 	return s->config->events == EVENTS_ALL ||
 	       (s->config->events == EVENTS_FAILED && (r->flags & SOCKETS_FAILED));
 }
 
-static void log_wait(struct sockets *s, struct series_resource *resource,
-                     const struct sockets_record *r)
+static void log_wait(struct sockets *s, struct resource *resource, const struct sockets_record *r)
 {
-	if (s->n_waiting == LOGS_WAITING_LIMIT)
-		logs_send(s); /* many closed during one walk */
-	if (s->n_waiting == LOGS_WAITING_LIMIT) {
-		s->counts.logs_dropped++;
+	struct sockets_log *log;
+
+	if (!delivery_may_observe(&s->delivery, sizeof *log))
+		return;
+	log = malloc(sizeof *log);
+	if (!log) {
+		s->delivery.logs_dropped++;
 		return;
 	}
-	s->waiting[s->n_waiting++] =
-		(struct sockets_log){.resource = resource ? series_resource_ref(resource) : NULL,
-	                             .record = *r};
+	*log = (struct sockets_log){.base.resource = resource ? resource_ref(resource) : NULL,
+	                            .record = *r};
+	delivery_observe(&s->delivery, &log->base, sizeof *log);
 }
 
 static void record_take(struct sockets *s, const struct sockets_record *r)
 {
 	uint64_t now = loop_now_ns(s->component.host->loop);
-	struct series_resource *resource = owners_resource(&s->owners, r, now);
+	struct resource *resource = owners_resource(&s->owners, r, now);
 
-	if (s->metrics)
+	if (s->delivery.metrics)
 		sockets_table_add(&s->series, resource, r, now);
 	if (is_wanted_as_log(s, r))
 		log_wait(s, resource, r);
-	series_resource_unref(resource);
+	resource_unref(resource);
 }
 
 static void on_ring_record(void *arg, const struct sockets_record *r)
@@ -131,107 +124,18 @@ static void on_ring_record(void *arg, const struct sockets_record *r)
 
 /* ---- batches out */
 
-/* The next batch of the collection, and the rest in other turns of the loop. Without room or memory
- * the rest waits for one of the batches under way to be through, or is left out when the next
- * collection begins (which begins with it). */
-static void metrics_send(struct sockets *s)
-{
-	bool delta = s->config->temporality == TEMPORALITY_DELTA;
-	uint64_t now = s->collection_unix_ns;
-	struct batch *b = NULL;
-	struct series_part part;
-
-	if (!s->collecting || !outbox_has_room(s->metrics))
-		return;
-	part = sockets_table_next(&s->series, delta, SERIES_AT_ONCE);
-	if (!sockets_metrics_build(&s->source, &s->series, part, delta, now, &b))
-		return;
-	s->calling++;
-	if (!b || outbox_send(s->metrics, b)) {
-		sockets_table_sent(&s->series, part, delta, now);
-		s->collecting = !part.overflow;
-		if (s->collecting)
-			timer_start(s->turn, TURN_NS, 0);
-	} else {
-		batch_unref(b);
-	}
-	s->calling--;
-}
-
-static void collection_begin(struct sockets *s)
-{
-	if (!s->metrics)
-		return;
-	s->counts.collections_skipped += s->collecting;
-	s->collecting = true;
-	s->collection_unix_ns = clock_realtime_ns();
-	sockets_table_collect(&s->series);
-	metrics_send(s);
-}
-
-/* The first n. */
-static void logs_forget(struct sockets *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		series_resource_unref(s->waiting[i].resource);
-	s->n_waiting -= n;
-	if (s->n_waiting)
-		memmove(s->waiting, s->waiting + n, s->n_waiting * sizeof *s->waiting);
-}
-
-static void logs_send(struct sockets *s)
-{
-	size_t sent = 0, n;
-
-	while ((n = s->n_waiting - sent) && outbox_has_room(s->logs)) {
-		struct batch *b;
-		bool taken;
-
-		n = n < LOGS_AT_ONCE ? n : LOGS_AT_ONCE;
-		b = sockets_logs_build(&s->source, s->waiting + sent, n);
-		if (!b)
-			break;
-		s->calling++;
-		taken = outbox_send(s->logs, b);
-		s->calling--;
-		if (!taken) {
-			batch_unref(b);
-			break;
-		}
-		sent += n;
-	}
-	logs_forget(s, sent);
-}
-
-static void retry(struct sockets *s)
-{
-	uint64_t now = clock_monotonic_ns();
-
-	s->calling++;
-	if (s->metrics)
-		outbox_retry(s->metrics, now);
-	if (s->logs)
-		outbox_retry(s->logs, now);
-	s->calling--;
-}
-
-static void on_turn(void *arg)
+static bool build_metrics(void *arg, struct aggregate_part part, uint64_t now_unix_ns,
+                          struct batch **ret)
 {
 	struct sockets *s = arg;
 
-	metrics_send(s);
-	logs_send(s);
-	maybe_closed(s);
+	return sockets_metrics_build(&s->source, &s->series, part, s->content.delta, now_unix_ns,
+	                             ret);
 }
 
-/* There is room again. */
-static void on_settled(void *arg)
+static void on_progress(void *arg)
 {
-	struct sockets *s = arg;
-
-	if (s->turn && (s->collecting || s->n_waiting))
-		timer_start(s->turn, TURN_NS, 0);
-	maybe_closed(s);
+	maybe_closed(arg);
 }
 
 /* ---- the ring */
@@ -249,7 +153,7 @@ static void on_ring(void *arg, int events)
 	sockets_kernel_drain(s->kernel, room < DRAIN_AT_ONCE ? room : DRAIN_AT_ONCE, on_ring_record,
 	                     s);
 	if (!s->walking)
-		logs_send(s);
+		delivery_send_logs(&s->delivery);
 }
 
 static void ring_empty(struct sockets *s)
@@ -258,7 +162,7 @@ static void ring_empty(struct sockets *s)
 		if (sockets_kernel_drain(s->kernel, DRAIN_AT_ONCE, on_ring_record, s) <
 		    DRAIN_AT_ONCE)
 			break;
-		logs_send(s);
+		delivery_send_logs(&s->delivery);
 	}
 }
 
@@ -293,14 +197,14 @@ static void recount(struct sockets *s)
 	sockets_table_recount(&s->series);
 	owners_recount(&s->owners);
 	for (size_t i = 0; i < n; i++) {
-		struct series_resource *resource;
+		struct resource *resource;
 
 		if (n_closed && bsearch(&r[i].cookie, s->closed.data, n_closed, sizeof(uint64_t),
 		                        cookie_compare))
 			continue;
 		resource = owners_recount_seen(&s->owners, &r[i], now);
 		sockets_table_recount_seen(&s->series, resource, &r[i]);
-		series_resource_unref(resource);
+		resource_unref(resource);
 	}
 	owners_recount_end(&s->owners);
 	s->counts.recounts++;
@@ -346,9 +250,9 @@ static void collect(struct sockets *s)
 		recount(s);
 	buffer_reset(&s->walked);
 	buffer_reset(&s->closed);
-	sockets_table_expire(&s->series, clock_monotonic_ns(), s->config->series_ttl);
-	collection_begin(s);
-	logs_send(s);
+	aggregates_expire(&s->series.series, clock_monotonic_ns(), s->config->series_ttl);
+	delivery_collect(&s->delivery);
+	delivery_send_logs(&s->delivery);
 	poll_start(s->poll, POLL_READABLE);
 }
 
@@ -392,7 +296,7 @@ static void look_for_losses(struct sockets *s)
 /* Without metrics nobody needs the walk. */
 static bool walk_begin(struct sockets *s)
 {
-	if (!s->metrics)
+	if (!s->delivery.metrics)
 		return false;
 	look_for_losses(s);
 	s->everything = s->recount_wanted;
@@ -404,27 +308,17 @@ static bool walk_begin(struct sockets *s)
 	return true;
 }
 
-static void on_closing_tick(struct sockets *s)
-{
-	retry(s);
-	if (s->last_walk_done) {
-		metrics_send(s);
-		logs_send(s);
-	}
-	maybe_closed(s);
-}
-
 static void on_tick(void *arg)
 {
 	struct sockets *s = arg;
 
+	delivery_retry(&s->delivery, clock_monotonic_ns());
 	if (s->closing) {
-		on_closing_tick(s);
+		maybe_closed(s);
 		return;
 	}
-	retry(s);
 	if (s->walking) {
-		s->counts.collections_skipped++;
+		s->counts.walks_skipped++;
 		return;
 	}
 	if (!walk_begin(s))
@@ -441,10 +335,7 @@ static void sockets_destroy(struct component *c)
 
 	if (!s)
 		return;
-	logs_forget(s, s->n_waiting);
-	free(s->waiting);
-	outbox_free(s->metrics);
-	outbox_free(s->logs);
+	delivery_fini(&s->delivery);
 	owners_fini(&s->owners);
 	sockets_table_fini(&s->series);
 	proc_cache_free(s->processes);
@@ -454,19 +345,20 @@ static void sockets_destroy(struct component *c)
 	free(s);
 }
 
-static bool outboxes_new(struct sockets *s)
+static int delivery_create(struct sockets *s, const struct create_args *args)
 {
-	bool delta = s->config->temporality == TEMPORALITY_DELTA;
+	struct consumer logs = {0};
 
-	if (consumer_is_set(s->next[SIGNAL_METRICS]) &&
-	    !(s->metrics =
-	              outbox_new(s->next[SIGNAL_METRICS], SENDING_LIMIT, delta, on_settled, s)))
-		return false;
-	if (!consumer_is_set(s->next[SIGNAL_LOGS]) || s->config->events == EVENTS_NONE)
-		return true;
-	s->logs = outbox_new(s->next[SIGNAL_LOGS], SENDING_LIMIT, true, on_settled, s);
-	s->waiting = calloc(LOGS_WAITING_LIMIT, sizeof *s->waiting);
-	return s->logs && s->waiting;
+	if (s->config->events != EVENTS_NONE)
+		logs = args->next[SIGNAL_LOGS];
+	s->content = (struct delivery_content){.source = &s->source,
+	                                       .series = &s->series.series,
+	                                       .delta = s->config->temporality == TEMPORALITY_DELTA,
+	                                       .build_metrics = build_metrics,
+	                                       .build_log = sockets_log_build,
+	                                       .on_progress = on_progress,
+	                                       .arg = s};
+	return delivery_init(&s->delivery, &s->content, args->next[SIGNAL_METRICS], logs);
 }
 
 static int sockets_create(const struct create_args *args, struct component **ret,
@@ -479,18 +371,18 @@ static int sockets_create(const struct create_args *args, struct component **ret
 	component_init(&s->component, &receiver_sockets_type, args);
 	s->config = args->config;
 	s->statistics_fd = -1;
-	memcpy(s->next, args->next, sizeof s->next);
 	if (gethostname(s->host_name, sizeof s->host_name - 1) < 0)
 		strcpy(s->host_name, "unknown");
-	s->source = (struct sockets_batch_source){.host_name = s->host_name,
-	                                          .version = args->host->version,
-	                                          .receiver = args->id,
-	                                          .budget = args->host->budget};
-	sockets_table_init(&s->series, s->config->max_series, s->config->client_address,
-	                   clock_realtime_ns());
+	s->source = (struct source){.host_name = s->host_name,
+	                            .version = args->host->version,
+	                            .scope = "weir/receivers/sockets",
+	                            .receiver = args->id,
+	                            .budget = args->host->budget};
+	sockets_table_init(&s->series, s->host_name, s->config->max_series,
+	                   s->config->client_address, clock_realtime_ns());
 	s->processes = proc_cache_new("/proc", PROCESSES_KEPT);
-	owners_init(&s->owners, s->processes, &s->series, s->config->per_process);
-	if (!s->processes || !outboxes_new(s)) {
+	owners_init(&s->owners, s->processes, &s->series.series.resources, s->config->per_process);
+	if (!s->processes || delivery_create(s, args) < 0) {
 		sockets_destroy(&s->component);
 		return error_no_memory(error);
 	}
@@ -512,12 +404,11 @@ static int sockets_start(struct component *c, struct error *error)
 			"program_statistics: the kernel refused (%s): the runs and the time of the "
 			"eBPF programs stay 0; it needs CAP_SYS_ADMIN",
 			strerror(-s->statistics_fd));
-	sockets_table_begin(&s->series, clock_realtime_ns());
+	aggregates_begin(&s->series.series, clock_realtime_ns());
 	s->timer = timer_new(loop, on_tick, s);
-	s->turn = timer_new(loop, on_turn, s);
 	s->poll = poll_new(loop, sockets_kernel_fd(s->kernel), on_ring, s);
 	s->collector = metrics_register(c->host->metrics, sockets_report, s);
-	if (!s->timer || !s->turn || !s->poll || !s->collector)
+	if (!s->timer || !s->poll || !s->collector || delivery_start(&s->delivery, loop) < 0)
 		return error_no_memory(error);
 	s->started = true;
 	timer_start(s->timer, interval < FIRST_COLLECTION_NS ? interval : FIRST_COLLECTION_NS,
@@ -528,33 +419,25 @@ static int sockets_start(struct component *c, struct error *error)
 
 static void say_what_was_lost(struct sockets *s)
 {
-	size_t points = s->metrics ? outbox_items(s->metrics) : 0;
-	size_t logs = s->n_waiting + (s->logs ? outbox_items(s->logs) : 0);
-
 	if (s->kernel)
 		look_for_losses(s);
-	if (points || logs || s->collecting)
-		log_warn(&s->component.log,
-		         "stopped before %zu data points%s and %zu log records were delivered",
-		         points, s->collecting ? ", the last collection" : "", logs);
+	delivery_log_undelivered(&s->delivery, &s->component.log);
 }
 
 /* The one gate of closing. */
 static void maybe_closed(struct sockets *s)
 {
 	void (*on_closed)(void *arg) = s->on_closed;
-	bool finished = (!s->metrics || (outbox_is_empty(s->metrics) && !s->collecting)) &&
-	                (!s->logs || (outbox_is_empty(s->logs) && !s->n_waiting));
 
-	if (!s->closing || s->walking || s->calling || !on_closed)
+	if (!s->closing || s->walking || delivery_is_calling(&s->delivery) || !on_closed)
 		return;
 	if (!s->last_walk_done)
 		return;
-	if (!finished && clock_monotonic_ns() < s->deadline_ns)
+	if (!delivery_is_finished(&s->delivery) && clock_monotonic_ns() < s->deadline_ns)
 		return;
 	say_what_was_lost(s);
 	timer_free(s->timer);
-	timer_free(s->turn);
+	delivery_stop(&s->delivery);
 	poll_free(s->poll);
 	if (s->collector)
 		metrics_unregister(s->component.host->metrics, s->collector);
@@ -563,7 +446,6 @@ static void maybe_closed(struct sockets *s)
 		close(s->statistics_fd);
 	s->statistics_fd = -1;
 	s->timer = NULL;
-	s->turn = NULL;
 	s->poll = NULL;
 	s->collector = NULL;
 	s->kernel = NULL;

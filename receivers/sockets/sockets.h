@@ -6,11 +6,11 @@
 #include "core/component.h"
 #include "core/loop/poll.h"
 #include "core/loop/timer.h"
+#include "core/observe/delivery.h"
 #include "core/self/histogram.h"
 #include "core/self/metrics.h"
 #include "receivers/sockets/sockets_batch.h"
 #include "receivers/sockets/sockets_kernel.h"
-#include "receivers/sockets/sockets_outbox.h"
 #include "receivers/sockets/sockets_owners.h"
 
 enum events { EVENTS_NONE, EVENTS_FAILED, EVENTS_ALL };
@@ -29,30 +29,26 @@ struct sockets_config {
 
 struct sockets_counts {
 	uint64_t ring_records, walk_records;
-	uint64_t logs_dropped;        /* no room */
-	uint64_t collections_skipped; /* no room */
+	uint64_t walks_skipped; /* the one before was still running */
 	uint64_t walks_failed, recounts;
 };
 
 struct sockets {
 	struct component component;
 	const struct sockets_config *config;
-	struct consumer next[SIGNAL_COUNT];
-	struct sockets_batch_source source;
+	struct source source;
+	struct delivery_content content;
+	struct delivery delivery;
 	char host_name[256];
 
 	struct sockets_kernel *kernel; /* NULL before start and after its failure */
 	int statistics_fd; /* keeps the kernel's BPF statistics on; -1: not wanted, or refused */
 	struct timer *timer;
-	struct timer *turn; /* the next part of a collection, in another turn of the loop */
 	struct poll *poll;
 	struct metrics_collector *collector;
 	struct proc_cache *processes;
 	struct sockets_table series;
 	struct owners owners;
-	struct outbox *metrics, *logs; /* NULL: not wired */
-	struct sockets_log *waiting;   /* LOGS_WAITING_LIMIT of them */
-	size_t n_waiting;
 
 	bool walking;    /* walked and walk_error are the pool thread's */
 	bool everything; /* this walk is to count open connections anew */
@@ -70,12 +66,8 @@ struct sockets {
 	struct sockets_counts counts;
 	struct histogram walk_duration;
 
-	bool collecting; /* parts of the collection of this moment were not sent yet */
-	uint64_t collection_unix_ns;
-
 	/* closing */
 	bool started, closing, last_walk_done;
-	unsigned calling; /* inside a call to the next component: not the moment to close */
 	uint64_t deadline_ns;
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;

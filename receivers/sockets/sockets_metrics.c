@@ -1,11 +1,12 @@
 /* Read top down: the table of metrics, attributes, points, metrics, groups. Everything that is built
  * here lives until it is encoded: it may point at the series themselves. */
 #include "core/data/semconv.h"
+#include "core/observe/network.h"
 #include "receivers/sockets/sockets_batch.h"
 
 /* One reading: what every function that makes a point needs. */
 struct reading {
-	const struct sockets_batch_source *source;
+	const struct source *source;
 	struct arena *arena;
 	struct build_list groups;
 	bool client_address, delta;
@@ -14,7 +15,7 @@ struct reading {
 
 /* A series whose points are being made, and the attributes that all of them have. */
 struct subject {
-	const struct series *series;
+	const struct sockets_series *series;
 	struct build_list attributes;
 };
 
@@ -119,16 +120,31 @@ static const struct metric {
 	},
 };
 
+struct address sockets_address(bool is_ipv6, const uint8_t *address)
+{
+	struct address a = {0};
+
+	address_from_bytes(slice_of(address, is_ipv6 ? 16 : 4), &a);
+	return a;
+}
+
+static bool address_build(struct arena *a, struct build_list *l, const char *key, bool is_ipv6,
+                          const uint8_t *bytes)
+{
+	struct address address = sockets_address(is_ipv6, bytes);
+
+	return network_address_build(a, l, key, &address);
+}
+
 static bool key_attributes(struct arena *a, struct build_list *l, const struct series_key *k)
 {
 	if (!k->resource)
 		return build_bool(a, l, SEMCONV_OTEL_METRIC_OVERFLOW, true);
-	if (!sockets_common_build(a, l, k->is_ipv6, k->role))
+	if (!network_build(a, l, NETWORK_TCP, k->is_ipv6, k->role))
 		return false;
 	switch (k->role) {
 	case ROLE_CLIENT:
-		return sockets_address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6,
-		                             k->server_address) &&
+		return address_build(a, l, SEMCONV_SERVER_ADDRESS, k->is_ipv6, k->server_address) &&
 		       build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
 	case ROLE_SERVER:
 		return build_int(a, l, SEMCONV_SERVER_PORT, k->server_port);
@@ -137,7 +153,8 @@ static bool key_attributes(struct arena *a, struct build_list *l, const struct s
 	}
 }
 
-static bool subject_init(const struct reading *r, struct subject *s, const struct series *series)
+static bool subject_init(const struct reading *r, struct subject *s,
+                         const struct sockets_series *series)
 {
 	const struct series_key *k = &series->key;
 
@@ -145,8 +162,8 @@ static bool subject_init(const struct reading *r, struct subject *s, const struc
 	if (!key_attributes(r->arena, &s->attributes, k))
 		return false;
 	return !k->resource || !r->client_address || k->role != ROLE_SERVER ||
-	       sockets_address_build(r->arena, &s->attributes, SEMCONV_CLIENT_ADDRESS, k->is_ipv6,
-	                             k->client_address);
+	       address_build(r->arena, &s->attributes, SEMCONV_CLIENT_ADDRESS, k->is_ipv6,
+	                     k->client_address);
 }
 
 static bool attributes_of(const struct reading *r, const struct subject *s, const struct part *part,
@@ -172,9 +189,9 @@ static bool attributes_of(const struct reading *r, const struct subject *s, cons
 
 /* UpDownCounters are cumulative with either temporality, as in OpenTelemetry's preference
  * "delta". */
-static uint64_t start_of(const struct reading *r, const struct series *s, enum shape shape)
+static uint64_t start_of(const struct reading *r, const struct sockets_series *s, enum shape shape)
 {
-	return r->delta && shape != SHAPE_UP_DOWN ? s->sent_unix_ns : s->start_unix_ns;
+	return r->delta && shape != SHAPE_UP_DOWN ? s->base.sent_unix_ns : s->base.start_unix_ns;
 }
 
 static bool number_add(const struct reading *r, struct build_list *points, const struct subject *s,
@@ -219,22 +236,11 @@ static bool histogram_add(const struct reading *r, struct build_list *points,
 
 	if (!h || !h->count)
 		return true;
-	p = BUILD(r->arena, Otlp__HistogramDataPoint, otlp__histogram_data_point);
+	p = distribution_build(r->arena, h, &sockets_bounds[which]);
 	if (!p || !attributes_of(r, s, NULL, &p->n_attributes, &p->attributes))
 		return false;
-	p->bucket_counts = (uint64_t *)h->buckets; /* only read, as the bounds are */
-	p->n_bucket_counts = SERIES_BOUNDS + 1;
-	p->explicit_bounds = (double *)series_bounds[which];
-	p->n_explicit_bounds = SERIES_BOUNDS;
 	p->start_time_unix_nano = start_of(r, s->series, SHAPE_HISTOGRAM);
 	p->time_unix_nano = r->now_unix_ns;
-	p->count = h->count;
-	p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
-	p->sum = h->sum;
-	p->optional_min_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MIN_MIN;
-	p->min = h->min;
-	p->optional_max_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_MAX_MAX;
-	p->max = h->max;
 	return build_list_add(r->arena, points, p);
 }
 
@@ -244,7 +250,7 @@ static bool point_add(const struct reading *r, struct build_list *points, const 
 	switch (m->shape) {
 	case SHAPE_UP_DOWN:
 		return !s->series->had_open ||
-		       number_add(r, points, s, m->shape, NULL, s->series->open);
+		       number_add(r, points, s, m->shape, NULL, s->series->base.open);
 	case SHAPE_COUNTER:
 		return counter_add(r, points, s, m);
 	default:
@@ -312,40 +318,20 @@ static bool metrics_build(const struct reading *r, const struct subject *subject
 	return true;
 }
 
-static bool group_add(struct reading *r, const struct series_owner *owner,
+static bool group_add(struct reading *r, const struct resource *resource,
                       const struct subject *subjects, size_t n)
 {
 	struct build_list list = {0};
-	Otlp__ResourceMetrics *group;
-	Otlp__ScopeMetrics **scopes;
 
-	if (!metrics_build(r, subjects, n, &list))
-		return false;
-	if (!list.count)
-		return true;
-	group = BUILD(r->arena, Otlp__ResourceMetrics, otlp__resource_metrics);
-	scopes = arena_alloc(r->arena, sizeof *scopes);
-	if (!group || !scopes)
-		return false;
-	group->resource = sockets_resource_build(r->arena, r->source, owner);
-	*scopes = BUILD(r->arena, Otlp__ScopeMetrics, otlp__scope_metrics);
-	if (!group->resource || !*scopes)
-		return false;
-	group->schema_url = build_text(SEMCONV_SCHEMA_URL);
-	group->n_scope_metrics = 1;
-	group->scope_metrics = scopes;
-	(*scopes)->scope = sockets_scope_build(r->arena, r->source);
-	(*scopes)->schema_url = build_text(SEMCONV_SCHEMA_URL);
-	(*scopes)->n_metrics = list.count;
-	(*scopes)->metrics = (Otlp__Metric **)list.items;
-	return (*scopes)->scope && build_list_add(r->arena, &r->groups, group);
+	return metrics_build(r, subjects, n, &list) &&
+	       source_add_metrics(r->source, r->arena, resource, &list, &r->groups);
 }
 
-static bool on_resource(void *arg, struct series_resource *resource, size_t n)
+static bool on_resource(void *arg, struct resource *resource, size_t n)
 {
 	struct reading *r = arg;
 	struct subject *subjects = arena_alloc_array(r->arena, n, sizeof *subjects);
-	const struct series *s;
+	const struct aggregate *s;
 	size_t telling = 0;
 
 	if (!subjects)
@@ -353,22 +339,24 @@ static bool on_resource(void *arg, struct series_resource *resource, size_t n)
 	LIST_FOR_EACH(s, &resource->series, of_resource) {
 		if (n-- == 0)
 			break;
-		if (!series_is_silent(s, r->delta) && !subject_init(r, &subjects[telling++], s))
+		if (!aggregate_is_silent(s, r->delta) &&
+		    !subject_init(r, &subjects[telling++],
+		                  CONTAINER_OF(s, struct sockets_series, base)))
 			return false;
 	}
-	return group_add(r, &resource->owner, subjects, telling);
+	return group_add(r, resource, subjects, telling);
 }
 
 static bool overflow_add(struct reading *r, const struct sockets_table *table)
 {
 	struct subject overflow = {0};
 
-	return !table->overflowed || series_is_silent(&table->overflow, r->delta) ||
+	return !table->overflowed || aggregate_is_silent(&table->overflow.base, r->delta) ||
 	       (subject_init(r, &overflow, &table->overflow) && group_add(r, NULL, &overflow, 1));
 }
 
-bool sockets_metrics_build(const struct sockets_batch_source *source, struct sockets_table *table,
-                           struct series_part part, bool delta, uint64_t now_unix_ns,
+bool sockets_metrics_build(const struct source *source, const struct sockets_table *table,
+                           struct aggregate_part part, bool delta, uint64_t now_unix_ns,
                            struct batch **ret)
 {
 	struct arena arena;
@@ -383,10 +371,10 @@ bool sockets_metrics_build(const struct sockets_batch_source *source, struct soc
 	bool built;
 
 	arena_init(&arena, source->budget);
-	built = series_part_each(table, part, on_resource, &r) &&
+	built = aggregates_part_each(&table->series, part, on_resource, &r) &&
 	        (!part.overflow || overflow_add(&r, table));
 	if (built && r.groups.count) {
-		b = sockets_batch_encode(source, SIGNAL_METRICS, &r.groups);
+		b = source_encode(source, SIGNAL_METRICS, &r.groups);
 		built = b != NULL;
 	}
 	arena_fini(&arena);

@@ -6,7 +6,7 @@
 struct owner {
 	struct map_node node;
 	struct proc_key key;
-	struct series_resource *resource;
+	struct resource *resource;
 	int64_t open;
 };
 
@@ -16,17 +16,19 @@ static bool owner_equal(const struct map_node *node, const void *key)
 	       0;
 }
 
-void owners_init(struct owners *o, struct proc_cache *processes, struct sockets_table *series,
+void owners_init(struct owners *o, struct proc_cache *processes, struct resources *resources,
                  bool per_process)
 {
-	*o = (struct owners){.processes = processes, .series = series, .per_process = per_process};
+	*o = (struct owners){.processes = processes,
+	                     .resources = resources,
+	                     .per_process = per_process};
 	map_init(&o->map, owner_equal);
 }
 
 static void owner_drop(struct owners *o, struct owner *w)
 {
 	map_remove(&o->map, &w->node);
-	series_resource_unref(w->resource);
+	resource_unref(w->resource);
 	free(w);
 }
 
@@ -42,19 +44,6 @@ void owners_fini(struct owners *o)
 	map_fini(&o->map);
 }
 
-static struct proc_key key_of(const struct process_owner *w)
-{
-	struct proc_key key;
-
-	_Static_assert(sizeof key.executable == sizeof w->executable, "copied below");
-	memset(&key, 0, sizeof key);
-	key.pid = w->pid;
-	key.start_time_ns = w->start_time_ns;
-	key.cgroup_id = w->cgroup_id;
-	memcpy(key.executable, w->executable, strnlen(w->executable, sizeof key.executable - 1));
-	return key;
-}
-
 static struct owner *owner_find(struct owners *o, const struct proc_key *key)
 {
 	struct map_node *n = map_find(&o->map, hash_bytes(key, sizeof *key), key);
@@ -64,7 +53,7 @@ static struct owner *owner_find(struct owners *o, const struct proc_key *key)
 
 /* Without memory its connections are counted all the same, only under a name that may change. */
 static struct owner *owner_remember(struct owners *o, const struct proc_key *key,
-                                    struct series_resource *resource)
+                                    struct resource *resource)
 {
 	struct owner *w = calloc(1, sizeof *w);
 
@@ -75,33 +64,19 @@ static struct owner *owner_remember(struct owners *o, const struct proc_key *key
 		free(w);
 		return NULL;
 	}
-	w->resource = series_resource_ref(resource);
+	w->resource = resource_ref(resource);
 	return w;
 }
 
-static struct series_resource *resource_ask(struct owners *o, const struct proc_key *key,
-                                            uint64_t now_ns)
-{
-	const struct proc_identity *identity = proc_cache_find(o->processes, key, now_ns);
-
-	return series_resource_get(o->series,
-	                           &(struct series_owner){
-					   .executable = identity->executable,
-					   .path = identity->path,
-					   .container_id = identity->container_id,
-					   .pid = o->per_process ? key->pid : 0,
-					   .start_time_ns = o->per_process ? key->start_time_ns : 0,
-				   });
-}
-
 /* change: what happens to the number of the owner's open connections. */
-static struct series_resource *resource_count(struct owners *o, const struct proc_key *key,
-                                              int change, uint64_t now_ns)
+static struct resource *resource_count(struct owners *o, const struct proc_key *key, int change,
+                                       uint64_t now_ns)
 {
 	struct owner *w = owner_find(o, key);
-	struct series_resource *r;
+	struct resource *r;
 
-	r = w ? series_resource_ref(w->resource) : resource_ask(o, key, now_ns);
+	r = w ? resource_ref(w->resource)
+	      : resource_of_process(o->resources, o->processes, key, o->per_process, now_ns);
 	if (!w && r && change > 0)
 		w = owner_remember(o, key, r);
 	if (!w)
@@ -112,12 +87,12 @@ static struct series_resource *resource_count(struct owners *o, const struct pro
 	return r;
 }
 
-struct series_resource *owners_resource(struct owners *o, const struct sockets_record *record,
-                                        uint64_t now_ns)
+struct resource *owners_resource(struct owners *o, const struct sockets_record *record,
+                                 uint64_t now_ns)
 {
-	struct proc_key key = key_of(&record->owner);
+	struct proc_key key = resource_process_key(&record->owner);
 
-	return resource_count(o, &key, series_opening(record), now_ns);
+	return resource_count(o, &key, sockets_opening(record), now_ns);
 }
 
 static bool forget_open(struct map_node *node, void *arg)
@@ -132,10 +107,10 @@ void owners_recount(struct owners *o)
 	map_each(&o->map, forget_open, NULL);
 }
 
-struct series_resource *owners_recount_seen(struct owners *o, const struct sockets_record *record,
-                                            uint64_t now_ns)
+struct resource *owners_recount_seen(struct owners *o, const struct sockets_record *record,
+                                     uint64_t now_ns)
 {
-	struct proc_key key = key_of(&record->owner);
+	struct proc_key key = resource_process_key(&record->owner);
 
 	return resource_count(o, &key, 1, now_ns);
 }

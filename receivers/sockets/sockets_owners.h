@@ -7,30 +7,30 @@
 #ifndef WEIR_RECEIVERS_SOCKETS_OWNERS_H
 #define WEIR_RECEIVERS_SOCKETS_OWNERS_H
 
-#include "core/proc/proc.h"
+#include "core/observe/resource.h"
 #include "receivers/sockets/sockets_series.h"
 
 struct owners {
 	struct map map;
 	struct proc_cache *processes;
-	struct sockets_table *series;
+	struct resources *resources;
 	bool per_process;
 };
 
 /* Both outlive it. */
-void owners_init(struct owners *o, struct proc_cache *processes, struct sockets_table *series,
+void owners_init(struct owners *o, struct proc_cache *processes, struct resources *resources,
                  bool per_process);
 void owners_fini(struct owners *o);
 
 /* The resource of a record that is about to be added to the series, with a reference. NULL: no
  * memory. Counts the owner's open connections by the record's flags: once for each record. */
-struct series_resource *owners_resource(struct owners *o, const struct sockets_record *record,
-                                        uint64_t now_ns);
+struct resource *owners_resource(struct owners *o, const struct sockets_record *record,
+                                 uint64_t now_ns);
 
 /* As sockets_table_recount*(), in step with it. */
 void owners_recount(struct owners *o);
-struct series_resource *owners_recount_seen(struct owners *o, const struct sockets_record *record,
-                                            uint64_t now_ns);
+struct resource *owners_recount_seen(struct owners *o, const struct sockets_record *record,
+                                     uint64_t now_ns);
 void owners_recount_end(struct owners *o);
 
 #endif

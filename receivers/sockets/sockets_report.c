@@ -49,7 +49,7 @@ static void report_kernel(struct sockets *s, struct metrics_sink *sink,
 
 static void report_outbox(struct sockets *s, struct metrics_sink *sink, enum signal signal)
 {
-	const struct outbox *o = signal == SIGNAL_METRICS ? s->metrics : s->logs;
+	const struct outbox *o = signal == SIGNAL_METRICS ? s->delivery.metrics : s->delivery.logs;
 	const struct metrics_label *labels =
 		METRICS_LABELS({"receiver", s->component.id}, {"signal", signal_name(signal)});
 
@@ -79,7 +79,7 @@ static void report_own(struct sockets *s, struct metrics_sink *sink,
 	                METRICS_LABELS({"receiver", s->component.id}, {"source", "walk"}),
 	                (double)s->counts.walk_records);
 	metrics_gauge(sink, "weir_receiver_sockets_series", "Sets of attributes that are kept.",
-	              labels, (double)s->series.series.count);
+	              labels, (double)s->series.series.map.count);
 	metrics_gauge(sink, "weir_receiver_sockets_series_limit", "max_series.", labels,
 	              (double)s->config->max_series);
 	metrics_counter(sink, "weir_receiver_sockets_overflowed_records",
@@ -88,11 +88,12 @@ static void report_own(struct sockets *s, struct metrics_sink *sink,
 	metrics_counter(sink, "weir_receiver_sockets_dropped_log_records",
 	                "Log records that were not made because too many waited.",
 	                METRICS_LABELS({"receiver", s->component.id}, {"reason", "queue_full"}),
-	                (double)s->counts.logs_dropped);
+	                (double)s->delivery.logs_dropped);
 	metrics_counter(sink, "weir_receiver_sockets_collections_skipped",
 	                "Collections left out because the next component did not keep up, or for "
 	                "want of memory.",
-	                labels, (double)s->counts.collections_skipped);
+	                labels,
+	                (double)(s->delivery.collections_skipped + s->counts.walks_skipped));
 	metrics_counter(sink, "weir_receiver_sockets_walks_failed",
 	                "Walks over the open sockets that failed.", labels,
 	                (double)s->counts.walks_failed);

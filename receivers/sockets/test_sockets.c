@@ -423,7 +423,7 @@ static void beyond_its_bound_log_records_are_dropped_and_counted(void **state)
 	}
 	for (unsigned i = 0; i < 8192 + 10; i++)
 		ring_put(record(i + 5, SOCKETS_FAILED));
-	WAIT_UNTIL(&rig, ((struct sockets *)rig.receiver)->counts.logs_dropped == 10);
+	WAIT_UNTIL(&rig, ((struct sockets *)rig.receiver)->delivery.logs_dropped == 10);
 	assert_true(metrics_sum(rig.own, "weir_receiver_sockets_dropped_log_records",
 	                        METRICS_LABELS({"receiver", "sockets"},
 	                                       {"reason", "queue_full"})) == 10);
@@ -446,7 +446,7 @@ static void what_closes_during_a_walk_becomes_log_records(void **state)
 	for (unsigned i = 0; i < 15000; i++) /* more than may wait */
 		ring_put(record(i + 1, SOCKETS_OPENED | SOCKETS_CLOSED));
 	WAIT_UNTIL(&rig, rig.logs.items == 15000);
-	assert_int_equal(((struct sockets *)rig.receiver)->counts.logs_dropped, 0);
+	assert_int_equal(((struct sockets *)rig.receiver)->delivery.logs_dropped, 0);
 	rig_shutdown(&rig, NS_PER_S);
 	rig_fini(&rig);
 	(void)state;
@@ -733,7 +733,7 @@ static void parts_wait_for_a_slow_next_component(void **state)
 	unsigned walks = kernel.walks;
 	WAIT_UNTIL(&rig, kernel.walks > walks + 3); /* other collections begin meanwhile */
 	assert_int_equal(seen.sink.batches, 4);
-	assert_true(((struct sockets *)rig.receiver)->counts.collections_skipped > 0);
+	assert_true(((struct sockets *)rig.receiver)->delivery.collections_skipped > 0);
 	while (!has_all(&seen, 1)) { /* each exactly once, in however many collections */
 		unsigned batches = seen.sink.batches;
 

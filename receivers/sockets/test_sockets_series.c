@@ -14,9 +14,9 @@
 #define START_UNIX UINT64_C(1700000000000000000)
 #define SECOND UINT64_C(1000000000)
 
-static const struct series_owner curl = {.executable = "curl",
-                                         .path = "/usr/bin/curl",
-                                         .container_id = ""};
+static const struct resource_owner curl = {.executable = "curl",
+                                           .path = "/usr/bin/curl",
+                                           .container_id = ""};
 
 static struct sockets_record record(uint8_t role, uint8_t peer, uint8_t flags)
 {
@@ -32,35 +32,36 @@ static struct sockets_record record(uint8_t role, uint8_t peer, uint8_t flags)
 	return r;
 }
 
-static void add(struct sockets_table *t, const struct series_owner *owner, struct sockets_record r,
-                uint64_t now_ns)
+static void add(struct sockets_table *t, const struct resource_owner *owner,
+                struct sockets_record r, uint64_t now_ns)
 {
-	struct series_resource *resource = series_resource_get(t, owner);
+	struct resource *resource = resource_get(&t->series.resources, owner);
 
 	assert_non_null(resource);
 	sockets_table_add(t, resource, &r, now_ns);
-	series_resource_unref(resource);
+	resource_unref(resource);
 }
 
 static void send_all(struct sockets_table *t, bool delta, uint64_t now_unix_ns)
 {
-	sockets_table_collect(t);
-	sockets_table_sent(t, sockets_table_next(t, delta, SIZE_MAX), delta, now_unix_ns);
+	aggregates_collect(&t->series);
+	aggregates_sent(&t->series, aggregates_next(&t->series, delta, SIZE_MAX), delta,
+	                now_unix_ns);
 }
 
-static struct series *only_series(struct sockets_table *t)
+static struct sockets_series *only_series(struct sockets_table *t)
 {
-	assert_int_equal(t->series.count, 1);
-	return LIST_FIRST(&t->by_touch, struct series, by_touch);
+	assert_int_equal(t->series.map.count, 1);
+	return LIST_FIRST(&t->series.by_touch, struct sockets_series, base.by_touch);
 }
 
 static void adds_up_the_life_of_a_connection(void **state)
 {
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
-	struct series *s;
+	struct sockets_series *s;
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	r.started_ns = 1 * SECOND;
 	r.established_ns = 1 * SECOND + 2000000;
 	r.at_ns = 2 * SECOND;
@@ -68,7 +69,7 @@ static void adds_up_the_life_of_a_connection(void **state)
 	r.srtt_us = 300;
 	add(&t, &curl, r, 0);
 	s = only_series(&t);
-	assert_int_equal(s->open, 1);
+	assert_int_equal(s->base.open, 1);
 
 	r.flags = SOCKETS_CLOSED;
 	r.at_ns = r.established_ns + 3 * SECOND;
@@ -79,7 +80,7 @@ static void adds_up_the_life_of_a_connection(void **state)
 	add(&t, &curl, r, 0);
 
 	assert_ptr_equal(only_series(&t), s);
-	assert_int_equal(s->open, 0);
+	assert_int_equal(s->base.open, 0);
 	assert_int_equal(s->counters[SERIES_OPENED], 1);
 	assert_int_equal(s->counters[SERIES_SENT_BYTES], 100);
 	assert_int_equal(s->counters[SERIES_RECEIVED_BYTES], 7);
@@ -102,7 +103,7 @@ static void a_value_on_a_bound_belongs_below_it(void **state)
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_CLIENT, 1, 0);
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	r.flags = SOCKETS_OPENED;
 	r.sent_bytes = 1;
 	r.srtt_us = 1000;
@@ -111,7 +112,8 @@ static void a_value_on_a_bound_belongs_below_it(void **state)
 	r.srtt_us = 99000000;
 	add(&t, &curl, r, 0);
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->buckets[3], 1);
-	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->buckets[SERIES_BOUNDS], 1);
+	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->buckets[DISTRIBUTION_BOUNDS_MAX],
+	                 1);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -132,7 +134,7 @@ static void counts_failures_by_reason(void **state)
 	};
 	struct sockets_table t;
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
 		struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_FAILED);
 		r.error = (uint16_t)reasons[i].error;
@@ -140,7 +142,7 @@ static void counts_failures_by_reason(void **state)
 		add(&t, &curl, r, 0);
 		assert_int_equal(only_series(&t)->counters[reasons[i].counter], before + 1);
 	}
-	assert_int_equal(only_series(&t)->open, 0);
+	assert_int_equal(only_series(&t)->base.open, 0);
 	assert_false(only_series(&t)->had_open);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
 	sockets_table_fini(&t);
@@ -151,10 +153,10 @@ static void clients_of_a_server_share_a_series_unless_told_apart(void **state)
 {
 	for (int apart = 0; apart < 2; apart++) {
 		struct sockets_table t;
-		sockets_table_init(&t, 10, apart, START_UNIX);
+		sockets_table_init(&t, "host", 10, apart, START_UNIX);
 		add(&t, &curl, record(ROLE_SERVER, 1, SOCKETS_OPENED), 0);
 		add(&t, &curl, record(ROLE_SERVER, 2, SOCKETS_OPENED), 0);
-		assert_int_equal(t.series.count, apart ? 2 : 1);
+		assert_int_equal(t.series.map.count, apart ? 2 : 1);
 		sockets_table_fini(&t);
 	}
 	(void)state;
@@ -165,25 +167,25 @@ static void tells_servers_families_and_roles_apart(void **state)
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	add(&t, &curl, r, 0);
 	r.local_port++; /* ephemeral: the same series */
 	add(&t, &curl, r, 0);
-	assert_int_equal(t.series.count, 1);
+	assert_int_equal(t.series.map.count, 1);
 	r.remote_port++;
 	add(&t, &curl, r, 0);
-	assert_int_equal(t.series.count, 2);
+	assert_int_equal(t.series.map.count, 2);
 	r.remote_address[0]++;
 	add(&t, &curl, r, 0);
-	assert_int_equal(t.series.count, 3);
+	assert_int_equal(t.series.map.count, 3);
 	r.family = AF_INET6;
 	add(&t, &curl, r, 0);
-	assert_int_equal(t.series.count, 4);
+	assert_int_equal(t.series.map.count, 4);
 	r.remote_address[15]++;
 	add(&t, &curl, r, 0);
-	assert_int_equal(t.series.count, 5);
+	assert_int_equal(t.series.map.count, 5);
 	add(&t, &curl, record(ROLE_SERVER, 1, SOCKETS_OPENED), 0);
-	assert_int_equal(t.series.count, 6);
+	assert_int_equal(t.series.map.count, 6);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -193,12 +195,12 @@ static void a_role_that_is_not_known_shows_no_port(void **state)
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_UNKNOWN, 1, SOCKETS_PREEXISTING);
 
-	sockets_table_init(&t, 10, true, START_UNIX);
+	sockets_table_init(&t, "host", 10, true, START_UNIX);
 	add(&t, &curl, r, 0);
 	r.remote_port++;
 	add(&t, &curl, r, 0);
 	assert_int_equal(only_series(&t)->key.server_port, 0);
-	assert_int_equal(only_series(&t)->open, 2);
+	assert_int_equal(only_series(&t)->base.open, 2);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
 	sockets_table_fini(&t);
 	(void)state;
@@ -206,14 +208,14 @@ static void a_role_that_is_not_known_shows_no_port(void **state)
 
 static void a_pid_that_is_used_again_is_another_resource(void **state)
 {
-	struct series_owner a = {"sh", "/bin/sh", "", 7, 100}, b = {"sh", "/bin/sh", "", 7, 200};
+	struct resource_owner a = {"sh", "/bin/sh", "", 7, 100}, b = {"sh", "/bin/sh", "", 7, 200};
 	struct sockets_table t;
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	add(&t, &a, record(ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
 	add(&t, &b, record(ROLE_CLIENT, 1, SOCKETS_OPENED), 0);
-	assert_int_equal(t.resources.count, 2);
-	assert_int_equal(t.series.count, 2);
+	assert_int_equal(t.series.resources.map.count, 2);
+	assert_int_equal(t.series.map.count, 2);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -223,7 +225,7 @@ static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 	struct sockets_table t;
 	struct sockets_record r;
 
-	sockets_table_init(&t, 2, false, START_UNIX);
+	sockets_table_init(&t, "host", 2, false, START_UNIX);
 	for (uint8_t peer = 1; peer <= 5; peer++) {
 		r = record(ROLE_CLIENT, peer, SOCKETS_OPENED);
 		r.cookie = peer;
@@ -231,9 +233,9 @@ static void beyond_the_limit_totals_are_kept_in_overflow(void **state)
 		r.srtt_us = 5;
 		add(&t, &curl, r, 0);
 	}
-	assert_int_equal(t.series.count, 2);
+	assert_int_equal(t.series.map.count, 2);
 	assert_int_equal(t.overflowed, 3);
-	assert_int_equal(t.overflow.open, 3);
+	assert_int_equal(t.overflow.base.open, 3);
 	assert_int_equal(t.overflow.counters[SERIES_OPENED], 3);
 	assert_int_equal(t.overflow.counters[SERIES_SENT_BYTES], 30);
 	assert_int_equal(t.overflow.histograms[SERIES_RTT]->count, 3);
@@ -246,32 +248,32 @@ static void what_was_opened_in_overflow_closes_there(void **state)
 	struct sockets_table t;
 	struct sockets_record a = record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
 	struct sockets_record b = record(ROLE_CLIENT, 2, SOCKETS_OPENED);
-	struct series *s;
+	struct sockets_series *s;
 
-	sockets_table_init(&t, 1, false, START_UNIX);
+	sockets_table_init(&t, "host", 1, false, START_UNIX);
 	add(&t, &curl, a, 0);
 	b.cookie = 20;
 	add(&t, &curl, b, 0);
-	assert_int_equal(t.overflow.open, 1);
+	assert_int_equal(t.overflow.base.open, 1);
 
 	/* its place is free now, and another connection to the same peer takes it */
 	send_all(&t, false, START_UNIX + 1);
-	sockets_table_expire(&t, 10 * SECOND, SECOND);
-	assert_int_equal(t.series.count, 0);
+	aggregates_expire(&t.series, 10 * SECOND, SECOND);
+	assert_int_equal(t.series.map.count, 0);
 	b.cookie = 21;
 	add(&t, &curl, b, 10 * SECOND);
 	s = only_series(&t);
-	assert_int_equal(s->open, 1);
+	assert_int_equal(s->base.open, 1);
 
 	b.cookie = 20;
 	b.flags = SOCKETS_CLOSED;
 	add(&t, &curl, b, 10 * SECOND);
-	assert_int_equal(s->open, 1);
-	assert_int_equal(t.overflow.open, 0);
+	assert_int_equal(s->base.open, 1);
+	assert_int_equal(t.overflow.base.open, 0);
 	assert_int_equal(t.strays.count, 0);
 	b.cookie = 21;
 	add(&t, &curl, b, 10 * SECOND);
-	assert_int_equal(s->open, 0);
+	assert_int_equal(s->base.open, 0);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -282,26 +284,27 @@ static void drops_series_that_nothing_touches_but_not_open_ones(void **state)
 	struct sockets_record a = record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED);
 	struct sockets_record b = record(ROLE_CLIENT, 2, SOCKETS_OPENED);
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	add(&t, &curl, a, 0);
 	add(&t, &curl, b, 0);
-	sockets_table_expire(&t, 100 * SECOND, 10 * SECOND);
-	assert_int_equal(t.series.count, 2); /* not sent yet */
+	aggregates_expire(&t.series, 100 * SECOND, 10 * SECOND);
+	assert_int_equal(t.series.map.count, 2); /* not sent yet */
 	send_all(&t, false, START_UNIX + 5);
-	sockets_table_expire(&t, 9 * SECOND, 10 * SECOND);
-	assert_int_equal(t.series.count, 2);
-	sockets_table_expire(&t, 10 * SECOND, 10 * SECOND);
-	assert_int_equal(only_series(&t)->open, 1);
+	aggregates_expire(&t.series, 9 * SECOND, 10 * SECOND);
+	assert_int_equal(t.series.map.count, 2);
+	aggregates_expire(&t.series, 10 * SECOND, 10 * SECOND);
+	assert_int_equal(only_series(&t)->base.open, 1);
 
 	add(&t, &curl, a, 20 * SECOND); /* comes back: from 0, with a start time of its own */
-	struct series *s = CONTAINER_OF(t.by_touch.prev, struct series, by_touch);
+	struct sockets_series *s =
+		CONTAINER_OF(t.series.by_touch.prev, struct sockets_series, base.by_touch);
 	assert_int_equal(s->counters[SERIES_OPENED], 1);
-	assert_int_equal(s->start_unix_ns, START_UNIX + 5);
+	assert_int_equal(s->base.start_unix_ns, START_UNIX + 5);
 	sockets_table_fini(&t);
 	(void)state;
 }
 
-static bool count_part(void *arg, struct series_resource *r, size_t n)
+static bool count_part(void *arg, struct resource *r, size_t n)
 {
 	size_t *seen = arg;
 
@@ -312,23 +315,23 @@ static bool count_part(void *arg, struct series_resource *r, size_t n)
 
 static void a_collection_hands_out_every_series_once(void **state)
 {
-	static const struct series_owner owners[] = {
+	static const struct resource_owner owners[] = {
 		{.executable = "a", .path = "", .container_id = ""},
 		{.executable = "b", .path = "", .container_id = ""},
 		{.executable = "c", .path = "", .container_id = ""},
 	};
 	struct sockets_table t;
-	struct series_part part;
+	struct aggregate_part part;
 	size_t parts = 0, seen = 0;
 
-	sockets_table_init(&t, 1000, false, START_UNIX);
+	sockets_table_init(&t, "host", 1000, false, START_UNIX);
 	for (uint8_t i = 0; i < 100; i++)
 		add(&t, &owners[i % 3], record(ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
-	sockets_table_collect(&t);
+	aggregates_collect(&t.series);
 	do {
-		part = sockets_table_next(&t, true, 7);
-		assert_true(series_part_each(&t, part, count_part, &seen));
-		sockets_table_sent(&t, part, true, START_UNIX + 9);
+		part = aggregates_next(&t.series, true, 7);
+		assert_true(aggregates_part_each(&t.series, part, count_part, &seen));
+		aggregates_sent(&t.series, part, true, START_UNIX + 9);
 		parts++;
 		/* made meanwhile: belongs to the next collection */
 		add(&t, &owners[0], record(ROLE_CLIENT, (uint8_t)(100 + parts), SOCKETS_OPENED), 0);
@@ -339,17 +342,18 @@ static void a_collection_hands_out_every_series_once(void **state)
 	/* one that is given up after a part: the next begins with what was left out */
 	for (uint8_t i = 0; i < 100; i++)
 		add(&t, &owners[i % 3], record(ROLE_CLIENT, i, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
-	sockets_table_collect(&t);
-	part = sockets_table_next(&t, true, 90);
-	sockets_table_sent(&t, part, true, START_UNIX + 10);
-	sockets_table_collect(&t);
-	part = sockets_table_next(&t, true, 10 + parts);
-	sockets_table_sent(&t, part, true, START_UNIX + 11);
-	for (struct list *l = t.by_touch.next; l != &t.by_touch; l = l->next)
-		assert_false(CONTAINER_OF(l, struct series, by_touch)->unsent);
+	aggregates_collect(&t.series);
+	part = aggregates_next(&t.series, true, 90);
+	aggregates_sent(&t.series, part, true, START_UNIX + 10);
+	aggregates_collect(&t.series);
+	part = aggregates_next(&t.series, true, 10 + parts);
+	aggregates_sent(&t.series, part, true, START_UNIX + 11);
+	for (struct list *l = t.series.by_touch.next; l != &t.series.by_touch; l = l->next)
+		assert_false(CONTAINER_OF(l, struct sockets_series, base.by_touch)->base.unsent);
 
-	sockets_table_collect(&t); /* a hundred that are silent are not passed in one go either */
-	assert_in_range(sockets_table_next(&t, true, 2).series, 3, 2 * 16);
+	aggregates_collect(
+		&t.series); /* a hundred that are silent are not passed in one go either */
+	assert_in_range(aggregates_next(&t.series, true, 2).series, 3, 2 * 16);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -358,13 +362,13 @@ static void a_resource_goes_with_its_last_series(void **state)
 {
 	struct sockets_table t;
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	add(&t, &curl, record(ROLE_CLIENT, 1, SOCKETS_OPENED | SOCKETS_CLOSED), 0);
-	assert_int_equal(t.resources.count, 1);
+	assert_int_equal(t.series.resources.map.count, 1);
 	send_all(&t, false, START_UNIX);
-	sockets_table_expire(&t, 10 * SECOND, SECOND);
-	assert_int_equal(t.resources.count, 0);
-	assert_true(list_is_empty(&t.by_resource));
+	aggregates_expire(&t.series, 10 * SECOND, SECOND);
+	assert_int_equal(t.series.resources.map.count, 0);
+	assert_true(list_is_empty(&t.series.resources.all));
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -374,7 +378,7 @@ static void delta_begins_again_and_keeps_what_is_open(void **state)
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
 
-	sockets_table_init(&t, 10, false, START_UNIX);
+	sockets_table_init(&t, "host", 10, false, START_UNIX);
 	r.sent_bytes = 5;
 	r.srtt_us = 5;
 	add(&t, &curl, r, 0);
@@ -382,8 +386,8 @@ static void delta_begins_again_and_keeps_what_is_open(void **state)
 	assert_int_equal(only_series(&t)->counters[SERIES_SENT_BYTES], 0);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 0);
 	assert_int_equal(only_series(&t)->histograms[SERIES_RTT]->count, 0);
-	assert_int_equal(only_series(&t)->open, 1);
-	assert_int_equal(t.since_unix_ns, START_UNIX + 1);
+	assert_int_equal(only_series(&t)->base.open, 1);
+	assert_int_equal(t.series.since_unix_ns, START_UNIX + 1);
 	sockets_table_fini(&t);
 	(void)state;
 }
@@ -392,9 +396,9 @@ static void a_recount_sets_right_what_lost_records_left(void **state)
 {
 	struct sockets_table t;
 	struct sockets_record r = record(ROLE_CLIENT, 1, SOCKETS_OPENED);
-	struct series_resource *resource;
+	struct resource *resource;
 
-	sockets_table_init(&t, 1, false, START_UNIX);
+	sockets_table_init(&t, "host", 1, false, START_UNIX);
 	for (r.cookie = 1; r.cookie <= 4; r.cookie++)
 		add(&t, &curl, r, 0);
 	r.remote_port = 81; /* overflow */
@@ -402,16 +406,16 @@ static void a_recount_sets_right_what_lost_records_left(void **state)
 		add(&t, &curl, r, 0);
 
 	sockets_table_recount(&t);
-	resource = series_resource_get(&t, &curl);
+	resource = resource_get(&t.series.resources, &curl);
 	r.cookie = 2;
 	r.remote_port = 80;
 	sockets_table_recount_seen(&t, resource, &r);
 	r.cookie = 7;
 	r.remote_port = 81;
 	sockets_table_recount_seen(&t, resource, &r);
-	series_resource_unref(resource);
-	assert_int_equal(only_series(&t)->open, 1);
-	assert_int_equal(t.overflow.open, 1);
+	resource_unref(resource);
+	assert_int_equal(only_series(&t)->base.open, 1);
+	assert_int_equal(t.overflow.base.open, 1);
 	assert_int_equal(t.strays.count, 1);
 	assert_int_equal(only_series(&t)->counters[SERIES_OPENED], 4);
 	sockets_table_fini(&t);
@@ -434,13 +438,13 @@ struct totals {
 	int64_t open;
 };
 
-static void sum_series(struct totals *t, const struct series *s)
+static void sum_series(struct totals *t, const struct sockets_series *s)
 {
 	for (size_t i = 0; i < SERIES_COUNTER_COUNT; i++)
 		t->counters[i] += s->counters[i];
 	for (size_t i = 0; i < SERIES_HISTOGRAM_COUNT; i++)
 		t->histogram_counts[i] += s->histograms[i] ? s->histograms[i]->count : 0;
-	t->open += s->open;
+	t->open += s->base.open;
 }
 
 /* Series that expire take their counters along: before, they are added to *gone. */
@@ -448,13 +452,13 @@ static void check_totals(struct sockets_table *t, const struct totals *want,
                          const struct totals *gone)
 {
 	struct totals have = *gone;
-	struct series *s;
+	struct sockets_series *s;
 
-	LIST_FOR_EACH(s, &t->by_touch, by_touch) {
-		assert_true(s->open >= 0);
+	LIST_FOR_EACH(s, &t->series.by_touch, base.by_touch) {
+		assert_true(s->base.open >= 0);
 		sum_series(&have, s);
 	}
-	assert_true(t->overflow.open >= 0);
+	assert_true(t->overflow.base.open >= 0);
 	sum_series(&have, &t->overflow);
 	assert_memory_equal(&have, want, sizeof have);
 }
@@ -462,12 +466,12 @@ static void check_totals(struct sockets_table *t, const struct totals *want,
 static void expire(struct sockets_table *t, uint64_t now_ns, struct totals *gone)
 {
 	struct totals before = {0}, after = {0};
-	struct series *s;
+	struct sockets_series *s;
 
-	LIST_FOR_EACH(s, &t->by_touch, by_touch)
+	LIST_FOR_EACH(s, &t->series.by_touch, base.by_touch)
 		sum_series(&before, s);
-	sockets_table_expire(t, now_ns, 500);
-	LIST_FOR_EACH(s, &t->by_touch, by_touch)
+	aggregates_expire(&t->series, now_ns, 500);
+	LIST_FOR_EACH(s, &t->series.by_touch, base.by_touch)
 		sum_series(&after, s);
 	for (size_t i = 0; i < SERIES_COUNTER_COUNT; i++)
 		gone->counters[i] += before.counters[i] - after.counters[i];
@@ -535,9 +539,9 @@ static void reference_add(struct totals *t, const struct sockets_record *r)
 static void totals_stay_exact_whatever_comes(void **state)
 {
 	static const size_t limits[] = {1, 5, 60, 1000};
-	static const struct series_owner owners[OWNERS] = {{"a", "", ""},
-	                                                   {"b", "/b", ""},
-	                                                   {"b", "/b", "c0"}};
+	static const struct resource_owner owners[OWNERS] = {{"a", "", ""},
+	                                                     {"b", "/b", ""},
+	                                                     {"b", "/b", "c0"}};
 	uint64_t seed = random_u64();
 
 	print_message("seed %llu\n", (unsigned long long)seed);
@@ -547,7 +551,7 @@ static void totals_stay_exact_whatever_comes(void **state)
 		uint64_t cookie = 1, x = seed + l;
 		struct sockets_table t;
 
-		sockets_table_init(&t, limits[l], false, START_UNIX);
+		sockets_table_init(&t, "host", limits[l], false, START_UNIX);
 		for (uint64_t i = 0; i < STEPS; i++) {
 			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
 			/* at times few sockets are active, so that series expire */
@@ -557,7 +561,7 @@ static void totals_stay_exact_whatever_comes(void **state)
 
 			reference_add(&want, &r);
 			add(&t, &owners[sim->owner], r, i);
-			assert_true(t.series.count <= limits[l]);
+			assert_true(t.series.map.count <= limits[l]);
 			assert_true(t.strays.count <= limits[l]);
 			if (i % 97 == 0) {
 				send_all(&t, false, START_UNIX + i);

@@ -1,10 +1,10 @@
-/* sockets_outbox: batches on their way to the next component, at most limit of them unfinished.
+/* outbox: batches on their way to the next component, at most limit of them unfinished.
  *
  * With keep, a batch that is told to come again is sent again by outbox_retry(); a reference is
  * held for it, so whoever wants to write to the batch works on a clone. Without keep it is counted
  * as refused and let go: for data that the next batch says again. */
-#ifndef WEIR_RECEIVERS_SOCKETS_OUTBOX_H
-#define WEIR_RECEIVERS_SOCKETS_OUTBOX_H
+#ifndef WEIR_OBSERVE_OUTBOX_H
+#define WEIR_OBSERVE_OUTBOX_H
 
 #include "core/component.h"
 

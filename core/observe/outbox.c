@@ -1,4 +1,4 @@
-#include "receivers/sockets/sockets_outbox.h"
+#include "core/observe/outbox.h"
 
 #include "core/base/clock.h"
 #include "core/base/list.h"
