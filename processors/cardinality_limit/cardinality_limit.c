@@ -36,10 +36,11 @@ static const struct option rule_options[] = {
 	OPTION_STRING_LIST(struct rule, keep,
                            .doc = "Attributes of points that stay; all others go. Not with drop."),
 	OPTION_STRING_LIST(struct rule, drop, .doc = "Attributes of points that go."),
-	OPTION_ENUM(struct rule, gauge, gauge_choices, .text = "last",
-                    .doc = "What stands for gauges that become one: the last value, or the sum, the "
-                           "least, the greatest or the mean of the latest values of all their "
-                           "series."),
+	OPTION_ENUM(
+		struct rule, gauge, gauge_choices, .text = "last",
+		.doc = "What stands for gauges that become one: the last value, or the sum, the "
+		       "least, the greatest or the mean of the latest values of all their "
+		       "series."),
 	OPTION_END,
 };
 
