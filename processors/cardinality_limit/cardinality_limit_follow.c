@@ -283,15 +283,16 @@ void follow_describe(const struct cardinality *p, const struct metric_place *met
                      size_t size)
 {
 	struct worst worst[TOLD_IN_LOG];
-	size_t n = worst_of(p, metric->key, worst, TOLD_IN_LOG), at = 0;
+	size_t n = worst_of(p, metric ? metric->key : 0, worst, TOLD_IN_LOG), at = 0;
 
 	*ret = 0;
 	for (size_t i = 0; i < n && at < size; i++) {
 		const struct followed *f = worst[i].followed;
-		int r = snprintf(ret + at, size - at, "%s%s%s (about %.0f)",
+		const char *whose = f->metric ? f->names : "resources";
+		int r = snprintf(ret + at, size - at, "%s%s%s%s (about %.0f)",
 		                 i ? ", " : "; attributes with most values: ",
-		                 f->names + f->attribute, f->metric ? "" : " of the resource",
-		                 worst[i].values);
+		                 f->names + f->attribute, f->metric && metric ? "" : " of ",
+		                 f->metric && metric ? "" : whose, worst[i].values);
 
 		at += r > 0 ? (size_t)r : 0;
 	}

@@ -172,7 +172,8 @@ void follow_wire(struct cardinality *p, const struct family *family, struct slic
 void follow_attributes(struct cardinality *p, const struct family *family,
                        Otlp__KeyValue *const *attributes, size_t n, const struct rule *rule);
 void follow_collect(const struct cardinality *p, struct metrics_sink *sink);
-/* For the log: "; attributes with most values: client.id (about 1990), ..." or nothing. */
+/* For the log: "; attributes with most values: client.id (about 1990), ..." or nothing. Of that
+ * metric, or of all (NULL), and of resources. */
 void follow_describe(const struct cardinality *p, const struct metric_place *metric, char *ret,
                      size_t size);
 

@@ -111,16 +111,18 @@ static struct series_place *series_add(struct cardinality *p, const struct famil
 static void tell_overflow(const struct cardinality *p, const struct family *f)
 {
 	const struct metric_place *m = f->metric;
-	char worst[800];
+	bool own = m->n_series + UINT64_C(1) >= m->limit;
+	char worst[1000];
 
-	follow_describe(p, m, worst, sizeof worst);
+	follow_describe(p, own ? m : NULL, worst, sizeof worst);
 	log_warn(&p->component.log,
-	         "metric '%.*s' has reached its limit: %u series of at most %llu (%zu of %llu in "
-	         "all); further ones are folded into otel.metric.overflow%s; raise the limit, or "
-	         "take attributes off by 'keep' or 'drop' in an entry of 'metrics', those of "
-	         "resources by the processor 'resource'",
+	         "metric '%.*s' has reached %s: %u series of at most %llu, %zu of %llu in all; "
+	         "further ones are folded into otel.metric.overflow%s; raise the limit, or take "
+	         "attributes off by 'keep' or 'drop' in an entry of 'metrics', those of resources "
+	         "by the processor 'resource'",
 	         (int)(f->name.len < 200 ? f->name.len : 200), (const char *)f->name.data,
-	         m->n_series, (unsigned long long)m->limit, p->series.count,
+	         own ? "its limit" : "the limit of all metrics", m->n_series,
+	         (unsigned long long)m->limit, p->series.count,
 	         (unsigned long long)p->config->max_series, worst);
 }
 
