@@ -87,11 +87,27 @@
 #define SEMCONV_WEIR_TCP_DURATION "weir.tcp.duration"             /* s, open to close */
 #define SEMCONV_WEIR_TCP_RETRANSMITS "weir.tcp.retransmits"       /* {segment} */
 
+/* DNS look-ups: the conventions name the first three (dns receiver) */
+#define SEMCONV_DNS_LOOKUP_DURATION "dns.lookup.duration" /* s */
+#define SEMCONV_DNS_QUESTION_NAME "dns.question.name"
+#define SEMCONV_DNS_ANSWERS "dns.answers"
+#define SEMCONV_WEIR_DNS_QUESTION_TYPE "weir.dns.question.type"
+#define SEMCONV_WEIR_DNS_RESPONSE_CODE "weir.dns.response.code"
+#define SEMCONV_WEIR_DNS_RETRANSMISSIONS "weir.dns.retransmissions"         /* {question} */
+#define SEMCONV_WEIR_DNS_ANSWERS_MISDIRECTED "weir.dns.answers.misdirected" /* {answer} */
+
+/* The log record of one look-up, and its attributes */
+#define SEMCONV_WEIR_DNS_LOOKUP_EVENT "weir.dns.lookup"
+#define SEMCONV_WEIR_DNS_DURATION "weir.dns.duration"           /* s, question to answer */
+#define SEMCONV_WEIR_DNS_TRANSMISSIONS "weir.dns.transmissions" /* {question} */
+
 /* Units (UCUM) */
 #define SEMCONV_UNIT_SECONDS "s"
 #define SEMCONV_UNIT_BYTES "By"
 #define SEMCONV_UNIT_CONNECTIONS "{connection}"
 #define SEMCONV_UNIT_SEGMENTS "{segment}"
 #define SEMCONV_UNIT_RESETS "{reset}"
+#define SEMCONV_UNIT_QUESTIONS "{question}"
+#define SEMCONV_UNIT_ANSWERS "{answer}"
 
 #endif
