@@ -44,6 +44,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/events/sockets.h"
+#include "bpf/progs/owner.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -145,29 +146,6 @@ static __always_inline void lose(__u32 why, __u64 n)
 
 	if (counter)
 		__sync_fetch_and_add(counter, n);
-}
-
-/* Every pointer is checked although a bad one would only read as zero: newer verifiers want it. */
-static __always_inline void owner_read(struct process_owner *o, struct task_struct *task)
-{
-	struct task_struct *leader = task->group_leader;
-	struct mm_struct *mm = task->mm;
-	struct file *file;
-	struct dentry *dentry;
-
-	o->pid = task->tgid;
-	if (leader) {
-		o->start_time_ns = leader->start_boottime;
-		bpf_probe_read_kernel(o->comm, sizeof o->comm, leader->comm);
-	}
-	if (!mm)
-		return; /* a kernel thread */
-	file = mm->exe_file;
-	if (!file)
-		return;
-	dentry = file->f_path.dentry;
-	if (dentry)
-		bpf_probe_read_kernel_str(o->executable, sizeof o->executable, dentry->d_name.name);
 }
 
 static __always_inline __u32 netns_of(const struct tcp_sock *tp)
@@ -397,7 +375,6 @@ int BPF_PROG(sockets_began, struct sock *sk, int old_state, int state)
 		f->started_ns = bpf_ktime_get_ns();
 	}
 	owner_read(&f->owner, bpf_get_current_task_btf());
-	f->owner.cgroup_id = bpf_get_current_cgroup_id();
 	return 0;
 }
 
@@ -509,9 +486,6 @@ int sockets_holders(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct process_owner owner = {};
-	struct css_set *cgroups;
-	struct cgroup *cgroup;
-	struct kernfs_node *node;
 	struct socket *socket;
 	struct sock *sk;
 	__u64 key;
@@ -525,10 +499,6 @@ int sockets_holders(struct bpf_iter__task_file *ctx)
 	if (!sk || sk->sk_protocol != PROTOCOL_TCP)
 		return 0;
 	owner_read(&owner, task);
-	cgroups = task->cgroups;
-	cgroup = cgroups ? cgroups->dfl_cgrp : NULL;
-	node = cgroup ? cgroup->kn : NULL;
-	owner.cgroup_id = node ? node->id : 0;
 	key = (__u64)sk;
 	/* Tasks come in the order of their pids: of several holders the eldest opened it. */
 	bpf_map_update_elem(&holders, &key, &owner, BPF_NOEXIST);
