@@ -72,15 +72,27 @@ bool capability_may_trace(uint64_t effective)
 	return capability_has(effective, CAP_PERFMON) || capability_has(effective, CAP_SYS_ADMIN);
 }
 
-const char *capability_missing_for_tracing(uint64_t effective, char *text, size_t size)
+const char *capability_missing(uint64_t effective, bool net_admin, char *text, size_t size)
 {
-	bool bpf = capability_may_load_bpf(effective), perfmon = capability_may_trace(effective);
+	const char *lacking[3];
+	size_t n = 0, used = 0;
 
-	snprintf(text, size, "%s%s%s%s", bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ",
-	         perfmon ? "" : "CAP_PERFMON",
-	         bpf && perfmon   ? ""
-	         : bpf || perfmon ? " is"
-	                          : " are");
+	if (!capability_may_load_bpf(effective))
+		lacking[n++] = "CAP_BPF";
+	if (!capability_may_trace(effective))
+		lacking[n++] = "CAP_PERFMON";
+	if (net_admin && !capability_has(effective, CAP_NET_ADMIN))
+		lacking[n++] = "CAP_NET_ADMIN";
+	snprintf(text, size, "%s", "");
+	for (size_t i = 0; i < n && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s%s",
+		                         i == 0      ? ""
+		                         : i + 1 < n ? ", "
+		                                     : " and ",
+		                         lacking[i],
+		                         i + 1 < n ? ""
+		                         : n == 1  ? " is"
+		                                   : " are");
 	return text;
 }
 

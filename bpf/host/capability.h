@@ -26,9 +26,9 @@ static inline bool capability_has(uint64_t set, unsigned number)
 bool capability_may_load_bpf(uint64_t effective);
 bool capability_may_trace(uint64_t effective);
 
-/* Writes "CAP_BPF and CAP_PERFMON are", "CAP_BPF is", or "" into text: what tracing programs need
- * and the set lacks. */
-const char *capability_missing_for_tracing(uint64_t effective, char *text, size_t size);
+/* Writes "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are", "CAP_BPF is", or "" into text: what tracing
+ * programs need and the set lacks; with net_admin, what those of cgroups need. */
+const char *capability_missing(uint64_t effective, bool net_admin, char *text, size_t size);
 
 /* Whether this process is in a user namespace of its own: the capabilities it has there count for
  * nothing where eBPF is concerned. */

@@ -196,7 +196,7 @@ static void check_kinds(const struct doctor *d)
 {
 	char missing[64], fix[192];
 
-	capability_missing_for_tracing(d->capabilities, missing, sizeof missing);
+	capability_missing(d->capabilities, false, missing, sizeof missing);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		const struct kind *k = &kinds[i];
 		struct probe_result r = k->plain ? k->plain() : k->named(k->name);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int program_stats_read(const struct bpf_program *program, struct program_stats *ret)
+static int read_one(const struct bpf_program *program, struct program_stats *ret)
 {
 	struct bpf_prog_info info = {0};
 	uint32_t len = sizeof info;
@@ -20,6 +20,19 @@ int program_stats_read(const struct bpf_program *program, struct program_stats *
 	ret->run_time_ns = info.run_time_ns;
 	ret->missed = info.recursion_misses;
 	return 0;
+}
+
+size_t program_stats_read(const struct bpf_object *object, struct program_stats *ret, size_t max)
+{
+	struct bpf_program *program;
+	size_t n = 0;
+
+	bpf_object__for_each_program(program, object)
+	{
+		if (n < max && read_one(program, &ret[n]) == 0)
+			n++;
+	}
+	return n;
 }
 
 int program_stats_enable(void)

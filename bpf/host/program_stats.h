@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bpf_program;
+struct bpf_object;
 
 struct program_stats {
 	char name[32];
@@ -13,8 +13,9 @@ struct program_stats {
 	uint64_t missed;            /* left out because it was already running on that CPU */
 };
 
-/* Returns 0 or a negative errno. */
-int program_stats_read(const struct bpf_program *program, struct program_stats *ret);
+/* Of the programs of an object, at most max. Returns how many; one that cannot be asked is left
+ * out. */
+size_t program_stats_read(const struct bpf_object *object, struct program_stats *ret, size_t max);
 
 /* Turns the kernel's BPF statistics on for as long as the returned descriptor is open. They cost a
  * few tens of nanoseconds for each run of each program. Negative errno without CAP_SYS_ADMIN. */

@@ -15,9 +15,10 @@
 #include "receivers/sockets/sockets_kernel.h"
 
 #include "bpf/host/capability.h"
+#include "bpf/host/iterator.h"
 #include "bpf/host/kernel_log.h"
 #include "bpf/host/netns.h"
-#include "bpf/host/program_stats.h"
+#include "bpf/host/refusal.h"
 #include "bpf/host/ring.h"
 #include "bpf/sockets.skel.h"
 #include "core/base/clock.h"
@@ -33,9 +34,6 @@
 #include <unistd.h>
 
 enum { RING_MIN = 65536 };
-/* The kernel fills an iterator's buffer of eight pages and hands over no more than that at a time,
- * so a read with this much room leaves nothing behind that could be lost. */
-enum { WALK_READ = 65536 };
 /* A pass in one piece has seen every storage; each further one finds only what those before left
  * out, and what was opened since. */
 enum { PASSES_MAX = 8 };
@@ -55,37 +53,9 @@ struct sockets_kernel {
 
 static int refused(struct error *error, int r, const char *what, const struct kernel_log *said)
 {
-	struct capability_sets sets = {.effective = UINT64_MAX};
-	char missing[64];
+	struct refusal refusal = {.what = what, .programs = "sockets"};
 
-	if (r == -ENOMEM)
-		return error_no_memory(error);
-	capability_read(&sets);
-	capability_missing_for_tracing(sets.effective, missing, sizeof missing);
-	if (*missing)
-		return error_set(
-			error, r,
-			"the kernel refused to %s the sockets programs: %s missing; run as "
-			"root, or give the service `AmbientCapabilities=CAP_BPF "
-			"CAP_PERFMON`",
-			what, missing);
-	if (r == -EPERM && capability_is_in_user_namespace())
-		return error_set(error, r,
-		                 "the kernel refused to %s the sockets programs: this process is "
-		                 "in a user namespace, whose capabilities do not count for eBPF; "
-		                 "run weir outside of it (no rootless container)",
-		                 what);
-	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-		return error_set(error, r,
-		                 "the sockets programs cannot be fitted to this kernel: "
-		                 "/sys/kernel/btf/vmlinux: %s; mount sysfs, or use a kernel built "
-		                 "with CONFIG_DEBUG_INFO_BTF (Debian's are)",
-		                 strerror(errno));
-	return error_set(
-		error, r,
-		"the kernel refused to %s the sockets programs: %s%s%s; `weir doctor` tells "
-		"what this host allows",
-		what, strerror(-r), *said->reason ? ": " : "", said->reason);
+	return refusal_explain(&refusal, r, said, error);
 }
 
 static int load(struct sockets_kernel *k, size_t ring_bytes, struct error *error)
@@ -112,43 +82,6 @@ out:
 	return r;
 }
 
-/* Appends what the iterator writes to records, or drops it. Returns how many pieces that came in, or
- * a negative errno. */
-static int iterate(const struct bpf_link *link, struct buffer *records)
-{
-	int fd = bpf_iter_create(bpf_link__fd(link));
-	uint8_t dropped[512], *room = dropped;
-	size_t size = sizeof dropped;
-	int pieces = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (records) {
-			room = buffer_reserve(records, WALK_READ);
-			size = WALK_READ;
-		}
-		if (!room) {
-			n = -1;
-			errno = ENOMEM;
-			break;
-		}
-		n = read(fd, room, size);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n <= 0)
-			break;
-		pieces++;
-		if (records)
-			records->len += (size_t)n;
-	}
-	if (n < 0)
-		n = -errno;
-	close(fd);
-	return n < 0 ? (int)n : pieces;
-}
-
 static int on_namespace(void *arg, uint64_t inode)
 {
 	struct sockets_kernel *k = arg;
@@ -158,7 +91,7 @@ static int on_namespace(void *arg, uint64_t inode)
 		k->seed_again = true;
 		return 0;
 	}
-	r = iterate(k->skeleton->links.sockets_seed, NULL);
+	r = iterator_run(k->skeleton->links.sockets_seed, NULL);
 	if (r < 0)
 		log_debug(&k->log, "cannot read the sockets of network namespace %" PRIu64 ": %s",
 		          inode, strerror(-r));
@@ -212,7 +145,7 @@ static int seed(struct sockets_kernel *k, uint64_t budget_ns, struct error *erro
 
 	k->seed_again = false;
 	k->seed_deadline_ns = budget_ns ? clock_monotonic_ns() + budget_ns : 0;
-	r = iterate(s->links.sockets_holders, NULL);
+	r = iterator_run(s->links.sockets_holders, NULL);
 	if (r < 0)
 		log_warn(&k->log, "cannot list who holds the existing sockets: %s", strerror(-r));
 	r = netns_each(on_namespace, k, &counts);
@@ -343,7 +276,7 @@ int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer
 	if (!++k->skeleton->bss->walk_number)
 		k->skeleton->bss->walk_number = 1; /* 0 is what a new storage says */
 	for (int pass = 0; pass < PASSES_MAX; pass++) {
-		r = iterate(k->skeleton->links.sockets_walk, ret_records);
+		r = iterator_run(k->skeleton->links.sockets_walk, ret_records);
 		if (r <= 1)
 			break;
 	}
@@ -356,8 +289,6 @@ int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer
 
 void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats *ret)
 {
-	struct bpf_program *program;
-
 	memset(ret, 0, sizeof *ret);
 	program_counters_read(bpf_map__fd(k->skeleton->maps.losses), ret->losses,
 	                      SOCKETS_LOSS_COUNT);
@@ -365,21 +296,9 @@ void sockets_kernel_stats(struct sockets_kernel *k, struct sockets_kernel_stats 
 	ret->ring_used_bytes = ring_used_bytes(k->ring);
 	ret->namespaces = atomic_load(&k->namespaces);
 	ret->namespaces_failed = atomic_load(&k->namespaces_failed);
-	bpf_object__for_each_program(program, k->skeleton->obj)
-	{
-		struct sockets_program_stats *p = &ret->programs[ret->n_programs];
-		struct program_stats stats;
-
-		if (ret->n_programs == sizeof ret->programs / sizeof *ret->programs)
-			break;
-		if (program_stats_read(program, &stats) < 0)
-			continue;
-		memcpy(p->name, stats.name, sizeof p->name);
-		p->runs = stats.runs;
-		p->run_time_ns = stats.run_time_ns;
-		p->missed = stats.missed;
-		if (program == k->skeleton->progs.sockets_changed)
-			ret->missed_changes = stats.missed;
-		ret->n_programs++;
-	}
+	ret->n_programs = program_stats_read(k->skeleton->obj, ret->programs,
+	                                     sizeof ret->programs / sizeof *ret->programs);
+	for (size_t i = 0; i < ret->n_programs; i++)
+		if (strcmp(ret->programs[i].name, "sockets_changed") == 0)
+			ret->missed_changes = ret->programs[i].missed;
 }

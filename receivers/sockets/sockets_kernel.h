@@ -6,6 +6,7 @@
 #define WEIR_RECEIVERS_SOCKETS_KERNEL_H
 
 #include "bpf/events/sockets.h"
+#include "bpf/host/program_stats.h"
 #include "core/base/buffer.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -36,18 +37,13 @@ size_t sockets_kernel_drain(struct sockets_kernel *k, size_t max,
 int sockets_kernel_walk(struct sockets_kernel *k, bool everything, struct buffer *ret_records,
                         struct error *error);
 
-struct sockets_program_stats {
-	char name[32];
-	uint64_t runs, run_time_ns,
-		missed; /* runs and time are 0 unless the kernel's BPF statistics are on */
-};
 struct sockets_kernel_stats {
 	uint64_t losses[SOCKETS_LOSS_COUNT];
 	uint64_t missed_changes; /* changes of state that the kernel kept from the programs */
 	uint64_t ring_bytes, ring_used_bytes;
 	uint64_t namespaces;        /* searched at the start for sockets that existed already */
 	uint64_t namespaces_failed; /* could not be */
-	struct sockets_program_stats programs[16];
+	struct program_stats programs[16];
 	size_t n_programs;
 };
 /* A few system calls; for every reading of weir's own metrics. */

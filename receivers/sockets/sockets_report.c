@@ -33,7 +33,7 @@ static void report_kernel(struct sockets *s, struct metrics_sink *sink,
 	              "Of those, the ones that could not be searched.", labels,
 	              (double)k.namespaces_failed);
 	for (size_t i = 0; i < k.n_programs; i++) {
-		const struct sockets_program_stats *p = &k.programs[i];
+		const struct program_stats *p = &k.programs[i];
 		const struct metrics_label *program =
 			METRICS_LABELS({"receiver", s->component.id}, {"program", p->name});
 
