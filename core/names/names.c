@@ -1,7 +1,8 @@
-/* An entry is the name of an address in one namespace. It stands in three orders: by its key, in its
- * address's list (the one seen last first, which is the answer for any namespace), and in the list of
- * all by when they were seen. What a look-up finds to have expired leaves all three at once, but its
- * memory stays until the table is next written to: somebody may hold its name.
+/* An entry is the name of an address in one namespace. It stands in its address's list (the one seen
+ * last first, which is the answer for any namespace) and in the list of all by when they were seen;
+ * by its key only where an address has several, which is rare. What a look-up finds to have expired
+ * leaves them at once, but its memory stays until the table is next written to: somebody may hold its
+ * name.
  *
  * Memory, at most: capacity * (sizeof(struct entry) + sizeof(struct place) + NAMES_NAME_MAX) and 32
  * bytes for each in the two indexes. */
@@ -29,13 +30,14 @@ struct place {
 };
 
 struct entry {
-	struct map_node node; /* in names->entries */
+	struct map_node node; /* in names->entries, if indexed */
 	struct place *place;
 	struct list same; /* in place->entries */
 	struct list link; /* in names->seen, or in names->gone */
 	uint64_t expires_ns;
 	uint32_t network;
 	uint16_t len, room;
+	bool indexed; /* all of a place with more than one are */
 	uint8_t name[];
 };
 
@@ -47,6 +49,7 @@ struct entry_key {
 struct names {
 	struct budget *budget;
 	struct map places, entries;
+	size_t count;
 	struct list seen; /* the one seen longest ago first */
 	struct list gone; /* expired, in no other order; freed by the next call that writes */
 	uint64_t max_age_ns;
@@ -166,7 +169,10 @@ static void place_drop_if_empty(struct names *n, struct place *p)
 
 static void entry_take_out(struct names *n, struct entry *e)
 {
-	map_remove(&n->entries, &e->node);
+	if (e->indexed)
+		map_remove(&n->entries, &e->node);
+	e->indexed = false;
+	n->count--;
 	list_remove(&e->same);
 	place_drop_if_empty(n, e->place);
 	e->place = NULL;
@@ -226,6 +232,11 @@ static struct entry *place_first(const struct place *p)
 	return LIST_FIRST(&p->entries, struct entry, same);
 }
 
+static bool place_has_several(const struct place *p)
+{
+	return p->entries.next->next != &p->entries;
+}
+
 static uint64_t entry_hash(const struct place *p, uint32_t network)
 {
 	return p->node.hash + network * UINT64_C(0x9e3779b97f4a7c15);
@@ -236,18 +247,18 @@ static struct entry *entry_find(const struct names *n, const struct place *p, ui
 	struct entry_key key = {p, network};
 	struct map_node *node;
 
-	/* Mostly there is no other. */
 	if (place_first(p)->network == network)
 		return place_first(p);
+	if (!place_has_several(p))
+		return NULL;
 	node = map_find(&n->entries, entry_hash(p, network), &key);
 	return node ? CONTAINER_OF(node, struct entry, node) : NULL;
 }
 
-/* Drops those it finds to have expired. */
-static struct entry *entry_find_live(struct names *n, uint32_t network, const struct address *a,
-                                     uint64_t now_ns, bool any)
+/* The entry for one namespace, or the one seen last. Drops those it finds to have expired. */
+static struct entry *entry_find_live(struct names *n, uint64_t hash, const struct address *a,
+                                     bool any, uint32_t network, uint64_t now_ns)
 {
-	uint64_t hash = hash_bytes(a, sizeof *a);
 	struct place *p;
 	struct entry *e;
 
@@ -263,8 +274,8 @@ static struct entry *entry_find_live(struct names *n, uint32_t network, const st
 struct slice names_find(struct names *n, uint32_t network, const struct address *address,
                         uint64_t now_ns)
 {
-	struct entry *e =
-		entry_find_live(n, network, address, now_ns, network == NAMES_ANY_NETWORK);
+	struct entry *e = entry_find_live(n, hash_bytes(address, sizeof *address), address,
+	                                  network == NAMES_ANY_NETWORK, network, now_ns);
 
 	if (!e) {
 		n->stats.misses++;
@@ -297,6 +308,7 @@ static struct entry *entry_new(struct names *n, struct slice name)
 	if (!e)
 		return NULL;
 	e->room = (uint16_t)room;
+	e->indexed = false;
 	name_set(e, name);
 	return e;
 }
@@ -315,23 +327,30 @@ static struct place *place_add(struct names *n, uint64_t hash, const struct addr
 	return NULL;
 }
 
+static bool entry_index(struct names *n, struct entry *e)
+{
+	if (!e->indexed)
+		e->indexed =
+			index_insert(n, &n->entries, entry_hash(e->place, e->network), &e->node);
+	return e->indexed;
+}
+
 /* Puts an entry of a new key into its orders. */
-static bool entry_put(struct names *n, struct entry *e, uint32_t network,
+static bool entry_put(struct names *n, struct entry *e, uint32_t network, uint64_t hash,
                       const struct address *address)
 {
-	uint64_t hash = hash_bytes(address, sizeof *address);
 	struct place *p = place_find(n, hash, address);
+	bool alone = !p;
 
 	if (!p && !(p = place_add(n, hash, address)))
 		return false;
 	e->network = network;
 	e->place = p;
-	if (!index_insert(n, &n->entries, entry_hash(p, network), &e->node)) {
-		place_drop_if_empty(n, p);
+	if (!alone && (!entry_index(n, place_first(p)) || !entry_index(n, e)))
 		return false;
-	}
 	list_push_front(&p->entries, &e->same);
 	list_push(&n->seen, &e->link);
+	n->count++;
 	return true;
 }
 
@@ -349,7 +368,7 @@ static void make_room(struct names *n, uint64_t now_ns)
 {
 	for (int i = 0; i < EXPIRED_AT_ONCE && oldest(n) && is_expired(oldest(n), now_ns); i++)
 		expire(n, oldest(n));
-	if (n->entries.count < n->stats.capacity)
+	if (n->count < n->stats.capacity)
 		return;
 	n->stats.evicted++;
 	entry_take_out(n, oldest(n));
@@ -359,7 +378,8 @@ static void make_room(struct names *n, uint64_t now_ns)
 static struct entry *entry_add(struct names *n, uint32_t network, const struct address *address,
                                struct slice name, uint64_t now_ns)
 {
-	struct entry *known = entry_find_live(n, network, address, now_ns, false), *e;
+	uint64_t hash = hash_bytes(address, sizeof *address);
+	struct entry *known = entry_find_live(n, hash, address, false, network, now_ns), *e;
 
 	if (known && name.len <= known->room) {
 		entry_renew(n, known, name);
@@ -372,7 +392,7 @@ static struct entry *entry_add(struct names *n, uint32_t network, const struct a
 		return NULL;
 	if (known)
 		entry_take_out(n, known);
-	if (!entry_put(n, e, network, address)) {
+	if (!entry_put(n, e, network, hash, address)) {
 		entry_free(n, e);
 		return NULL;
 	}
@@ -398,5 +418,5 @@ void names_add(struct names *n, uint32_t network, const struct address *address,
 void names_stats(const struct names *n, struct names_stats *ret)
 {
 	*ret = n->stats;
-	ret->count = n->entries.count;
+	ret->count = n->count;
 }
