@@ -5,10 +5,33 @@
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-bool address_parse(struct slice text, struct address *ret)
+/* As inet_pton() takes it, at a fraction of its cost: four numbers without leading zeros. */
+static bool ipv4_parse(struct slice text, uint8_t bytes[static 4])
 {
+	size_t at = 0;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned number = 0;
+		size_t first = at;
+
+		for (; at < text.len && text.data[at] >= '0' && text.data[at] <= '9'; at++) {
+			number = number * 10 + (unsigned)(text.data[at] - '0');
+			if (number > 255)
+				return false;
+		}
+		if (at == first || (text.data[first] == '0' && at > first + 1))
+			return false;
+		bytes[i] = (uint8_t)number;
+		if (i < 3 && (at == text.len || text.data[at++] != '.'))
+			return false;
+	}
+	return at == text.len;
+}
+
+static bool ipv6_parse(struct slice text, uint8_t bytes[static 16])
+{
+	const uint8_t *zone = memchr(text.data, '%', text.len);
 	char copy[INET6_ADDRSTRLEN];
-	const uint8_t *zone = text.len ? memchr(text.data, '%', text.len) : NULL;
 
 	if (zone)
 		text.len = (size_t)(zone - text.data);
@@ -16,10 +39,19 @@ bool address_parse(struct slice text, struct address *ret)
 		return false;
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
-	if (memchr(copy, ':', text.len))
-		return inet_pton(AF_INET6, copy, ret->bytes) == 1;
-	memcpy(ret->bytes, mapped, sizeof mapped);
-	return !zone && inet_pton(AF_INET, copy, ret->bytes + sizeof mapped) == 1;
+	return inet_pton(AF_INET6, copy, bytes) == 1;
+}
+
+bool address_parse(struct slice text, struct address *ret)
+{
+	struct address a;
+
+	memcpy(a.bytes, mapped, sizeof mapped);
+	if (!text.len || (!ipv4_parse(text, a.bytes + sizeof mapped) &&
+	                  (!memchr(text.data, ':', text.len) || !ipv6_parse(text, a.bytes))))
+		return false;
+	*ret = a;
+	return true;
 }
 
 bool address_from_bytes(struct slice bytes, struct address *ret)

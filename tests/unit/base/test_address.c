@@ -82,6 +82,32 @@ static void takes_nothing_else_for_one(void **state)
 	expect_text(&a, "192.0.2.1");
 }
 
+/* Texts of digits and dots, mostly close to being addresses. */
+static void takes_what_inet_pton_takes(void **state)
+{
+	static const char alphabet[] = "0001122255.....9";
+	unsigned taken = 0;
+
+	srand(1);
+	for (int i = 0; i < 2000000; i++) {
+		char text[17];
+		size_t len = 7 + (size_t)rand() % 9;
+		struct address a;
+		uint8_t wanted[4];
+		bool is_one;
+
+		for (size_t j = 0; j < len; j++)
+			text[j] = alphabet[(size_t)rand() % (sizeof alphabet - 1)];
+		text[len] = '\0';
+		is_one = inet_pton(AF_INET, text, wanted) == 1;
+		assert_int_equal(address_parse(slice_of(text, len), &a), is_one);
+		if (is_one)
+			assert_memory_equal(a.bytes + 12, wanted, sizeof wanted);
+		taken += is_one;
+	}
+	assert_true(taken > 1000);
+}
+
 static void bytes_of_the_wire_are_the_same_as_texts(void **state)
 {
 	struct address wanted = parsed("192.0.2.1"), a;
@@ -125,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_is_an_address),
 		cmocka_unit_test(takes_nothing_else_for_one),
+		cmocka_unit_test(takes_what_inet_pton_takes),
 		cmocka_unit_test(bytes_of_the_wire_are_the_same_as_texts),
 		cmocka_unit_test(texts_are_those_of_inet_ntop),
 	};
