@@ -1,18 +1,23 @@
 /* reverse_dns: writes names where there are addresses.
  *
- * Sources of names are asked in this order: a hosts file, networks with labels. Both are tables in
- * memory: nothing is waited for. The hosts file is looked at again, on the work pool, at most once a
- * second while batches come; one that cannot be read any more keeps its last contents in force.
+ * Sources of names are asked in this order: names that were observed in answers of resolvers
+ * (host->names), a hosts file, networks with labels, look-ups at a resolver. All answer from memory:
+ * nothing is waited for. What a resolver has to be asked for passes without a name, and has one later.
+ * Files are looked at again, on the work pool, at most once a second while batches come; a hosts file
+ * that cannot be read any more keeps its last contents in force.
  *
  * A batch in which nothing has a name passes as the bytes that came.
  *
- * Fails: a hosts file that cannot be read (start, examine); no memory for names (the batch is refused
- * with RETRY). */
+ * Fails: a hosts file that cannot be read (start, examine), a resolver that cannot be set up (start);
+ * no memory for names (the batch is refused with RETRY). */
 #include "processors/reverse_dns/reverse_dns_internal.h"
+#include "processors/reverse_dns/reverse_dns_lookups.h"
 
 #include "core/component.h"
 #include "core/data/build.h"
+#include "core/loop/loop.h"
 #include "core/loop/work.h"
+#include "core/names/names.h"
 #include "core/self/metrics.h"
 
 #include <errno.h>
@@ -28,8 +33,10 @@ struct reverse_dns_config {
 	struct string_list attributes;
 	int write;
 	const char *address_suffix, *name_suffix;
+	bool observed;
 	const char *hosts;
 	struct string_map networks;
+	struct lookups_config lookups;
 };
 
 static const struct option reverse_dns_options[] = {
@@ -46,22 +53,43 @@ static const struct option reverse_dns_options[] = {
                              "with replace; empty: the address is not kept."),
 	OPTION_STRING(struct reverse_dns_config, name_suffix, .text = "_name",
                       .doc = "What is put after an attribute's name for the name, with beside."),
+	OPTION_BOOL(struct reverse_dns_config, observed, .text = "true",
+                    .doc = "Use the names under which addresses were asked for at resolvers, as "
+                           "receivers of this weir saw it."),
 	OPTION_STRING(struct reverse_dns_config, hosts,
                       .doc = "A file of addresses and names such as /etc/hosts, read again when it "
                              "changes."),
 	OPTION_STRING_MAP(struct reverse_dns_config, networks,
                           .doc = "Labels of networks (10.1.0.0/16: office); the longest prefix "
                                  "wins."),
+	OPTION_OPTIONAL(struct reverse_dns_config, lookups, lookups_options,
+                        .flags = OPTION_NULL_ON,
+                        .doc = "Ask resolvers for the names of addresses (PTR records); off "
+                               "without this block."),
 	OPTION_END,
 };
 
-/* A look at the hosts file, on the pool. While it runs only it is in use there. */
+enum source { SOURCE_OBSERVED, SOURCE_HOSTS, SOURCE_NETWORKS, SOURCE_LOOKUPS, SOURCES };
+
+static const char *const source_names[SOURCES] = {"observed", "hosts", "networks", "lookups"};
+
+/* A look at files, on the pool. While it runs only it is in use there. */
 struct look {
-	const char *path;
-	struct hosts_version version;
+	const char *hosts_path; /* NULL: none */
+	struct file_version hosts_version;
 	struct hosts *fresh;
 	int result;
 	struct error error;
+
+	const char *resolv_path; /* NULL: none */
+	struct file_version resolv_version;
+	bool resolv_is_new;
+};
+
+/* What was done with addresses. */
+struct counts {
+	uint64_t named[SOURCES], unnamed;
+	struct lookups_tried tried;
 };
 
 struct reverse_dns {
@@ -69,8 +97,9 @@ struct reverse_dns {
 	const struct reverse_dns_config *config;
 	struct consumer next;
 	struct metrics_collector *metrics;
-	struct networks *networks;
 	struct hosts *hosts;
+	struct networks *networks;
+	struct lookups *lookups;
 
 	struct look look;
 	bool looking, failing;
@@ -78,8 +107,13 @@ struct reverse_dns {
 	void (*closed)(void *arg); /* set while a look holds up the shutdown */
 	void *closed_arg;
 
-	uint64_t hosts_names, networks_names, unnamed; /* addresses */
+	struct counts counts;
 };
+
+static bool has_hosts(const struct reverse_dns_config *c)
+{
+	return c->hosts && *c->hosts;
+}
 
 static int reverse_dns_check(const void *config, struct error *error)
 {
@@ -91,57 +125,70 @@ static int reverse_dns_check(const void *config, struct error *error)
 		return error_set(error, -EINVAL, "'attributes' names none");
 	if (c->write == WRITE_BESIDE && (!c->name_suffix || !*c->name_suffix))
 		return error_set(error, -EINVAL, "'name_suffix' must not be empty");
-	if ((!c->hosts || !*c->hosts) && !c->networks.count)
+	if (!c->observed && !has_hosts(c) && !c->networks.count && !c->lookups.enabled)
 		return error_set(error, -EINVAL,
-		                 "no source of names: set at least one of 'hosts' and 'networks'");
-	r = networks_new(&c->networks, &networks, error);
+		                 "no source of names: set at least one of 'observed', 'hosts', "
+		                 "'networks' and 'lookups'");
+	if (c->lookups.enabled && (r = lookups_check(&c->lookups, error)) < 0)
+		return error_wrap(error, "lookups");
+	if ((r = networks_new(&c->networks, &networks, error)) < 0)
+		error_wrap(error, "networks");
 	networks_free(networks);
 	return r;
 }
 
 static void reverse_dns_collect(void *arg, struct metrics_sink *sink)
 {
-	static const char *const help = "Addresses for which a name was found.";
 	const struct reverse_dns *r = arg;
 	const char *id = r->component.id;
 
-	metrics_counter(sink, "weir_reverse_dns_named_addresses_total", help,
-	                METRICS_LABELS({"processor", id}, {"source", "hosts"}),
-	                (double)r->hosts_names);
-	metrics_counter(sink, "weir_reverse_dns_named_addresses_total", help,
-	                METRICS_LABELS({"processor", id}, {"source", "networks"}),
-	                (double)r->networks_names);
-	metrics_counter(sink, "weir_reverse_dns_unnamed_addresses_total",
+	for (size_t i = 0; i < SOURCES; i++)
+		metrics_counter(sink, "weir_reverse_dns_named_addresses",
+		                "Addresses for which a name was found.",
+		                METRICS_LABELS({"processor", id}, {"source", source_names[i]}),
+		                (double)r->counts.named[i]);
+	metrics_counter(sink, "weir_reverse_dns_unnamed_addresses",
 	                "Addresses for which no source had a name.",
-	                METRICS_LABELS({"processor", id}), (double)r->unnamed);
+	                METRICS_LABELS({"processor", id}), (double)r->counts.unnamed);
 	metrics_gauge(sink, "weir_reverse_dns_hosts_addresses",
 	              "Addresses that the hosts file names.", METRICS_LABELS({"processor", id}),
 	              (double)hosts_count(r->hosts));
 	metrics_gauge(sink, "weir_reverse_dns_hosts_unreadable",
 	              "1 while the hosts file cannot be read and its last contents are in force.",
 	              METRICS_LABELS({"processor", id}), r->failing);
+	if (r->lookups)
+		lookups_collect(r->lookups, &r->counts.tried, sink);
 }
 
-static bool has_hosts(const struct reverse_dns *r)
-{
-	return r->config->hosts && *r->config->hosts;
-}
+/* Files */
 
-static int reverse_dns_read(struct component *component, struct error *error)
+static int reverse_dns_examine(struct component *component, struct error *error)
 {
 	struct reverse_dns *r = (struct reverse_dns *)component;
 	struct hosts *hosts;
 	int read;
 
-	if (!has_hosts(r))
+	if (!r->look.hosts_path)
 		return 0;
-	read = hosts_read(r->look.path, &r->look.version, &hosts, error);
+	read = hosts_read(r->look.hosts_path, &r->look.hosts_version, &hosts, error);
 	if (read > 0) {
 		hosts_free(r->hosts);
 		r->hosts = hosts;
 	}
-	r->looked_ns = loop_now_ns(component->host->loop);
 	return read < 0 ? read : 0;
+}
+
+static int reverse_dns_start(struct component *component, struct error *error)
+{
+	struct reverse_dns *r = (struct reverse_dns *)component;
+	int e = reverse_dns_examine(component, error);
+
+	r->looked_ns = loop_now_ns(component->host->loop);
+	if (r->look.resolv_path)
+		file_is_new(r->look.resolv_path, &r->look.resolv_version);
+	if (e == 0 && r->lookups)
+		e = lookups_start(r->lookups, error);
+	return e;
 }
 
 static void look_run(void *arg)
@@ -149,7 +196,10 @@ static void look_run(void *arg)
 	struct look *l = &((struct reverse_dns *)arg)->look;
 
 	error_clear(&l->error);
-	l->result = hosts_read(l->path, &l->version, &l->fresh, &l->error);
+	if (l->hosts_path)
+		l->result = hosts_read(l->hosts_path, &l->hosts_version, &l->fresh, &l->error);
+	if (l->resolv_path)
+		l->resolv_is_new = file_is_new(l->resolv_path, &l->resolv_version);
 }
 
 static void look_done(void *arg)
@@ -162,41 +212,67 @@ static void look_done(void *arg)
 		hosts_free(r->hosts);
 		r->hosts = l->fresh;
 		l->fresh = NULL;
-		log_info(&r->component.log, "read '%s' again: it names %zu addresses", l->path,
-		         hosts_count(r->hosts));
+		log_info(&r->component.log, "read '%s' again: it names %zu addresses",
+		         l->hosts_path, hosts_count(r->hosts));
 	}
 	if (l->result < 0 && !r->failing)
 		log_warn(&r->component.log, "%s; its last contents stay in force",
 		         l->error.message);
 	r->failing = l->result < 0;
+	if (l->resolv_is_new)
+		lookups_renew(r->lookups);
 	if (r->closed)
 		r->closed(r->closed_arg);
 }
 
-static void hosts_look(struct reverse_dns *r)
+static void files_look(struct reverse_dns *r)
 {
 	uint64_t now = loop_now_ns(r->component.host->loop);
 
-	if (!has_hosts(r) || r->looking || now - r->looked_ns < LOOK_NS)
+	if ((!r->look.hosts_path && !r->look.resolv_path) || r->looking ||
+	    now - r->looked_ns < LOOK_NS)
 		return;
 	r->looked_ns = now;
 	r->looking = work_submit(r->component.host->loop, look_run, look_done, r) == 0;
 }
 
+/* Names */
+
+static struct slice source_ask(struct reverse_dns *r, enum source source, const struct address *a)
+{
+	const struct host *host = r->component.host;
+
+	switch (source) {
+	case SOURCE_OBSERVED:
+		if (r->config->observed)
+			return names_find(host->names, NAMES_ANY_NETWORK, a,
+			                  loop_now_ns(host->loop));
+		break;
+	case SOURCE_HOSTS:
+		return hosts_find(r->hosts, a);
+	case SOURCE_NETWORKS:
+		return slice_from_string(networks_find(r->networks, a));
+	case SOURCE_LOOKUPS:
+		return lookups_find(r->lookups, a, &r->counts.tried);
+	case SOURCES:
+		break;
+	}
+	return slice_of(NULL, 0);
+}
+
+/* Valid until the next call. */
 static struct slice name_find(struct reverse_dns *r, const struct address *a)
 {
-	struct slice name = hosts_find(r->hosts, a);
+	for (enum source source = 0; source < SOURCES; source++) {
+		struct slice name = source_ask(r, source, a);
 
-	if (name.len) {
-		r->hosts_names++;
-		return name;
+		if (name.len) {
+			r->counts.named[source]++;
+			return name;
+		}
 	}
-	name = slice_from_string(networks_find(r->networks, a));
-	if (name.len)
-		r->networks_names++;
-	else
-		r->unnamed++;
-	return name;
+	r->counts.unnamed++;
+	return slice_of(NULL, 0);
 }
 
 static struct slice slice_of_text(ProtobufCBinaryData text)
@@ -305,16 +381,12 @@ static bool names_write(void *arg, struct arena *arena, struct attributes attrib
 /* Writes what has names. The batch may be replaced. */
 static int batch_name(struct reverse_dns *r, struct batch **b, struct error *error)
 {
-	uint64_t hosts_names = r->hosts_names, networks_names = r->networks_names;
-	uint64_t unnamed = r->unnamed;
+	struct counts before = r->counts;
 	int e = batch_read(*b, error);
 
 	if (e < 0 || attributes_each(*b, is_unnamed, r))
 		return e;
-	/* Counted again as they are written. */
-	r->hosts_names = hosts_names;
-	r->networks_names = networks_names;
-	r->unnamed = unnamed;
+	r->counts = before; /* counted again as they are written */
 	if ((e = batch_open(b, DEPTH_FULL, error)) < 0)
 		return e;
 	return attributes_each(*b, names_write, r) ? 0 : error_no_memory(error);
@@ -325,7 +397,7 @@ static void reverse_dns_consume(struct component *component, struct batch *b, st
 	struct reverse_dns *r = (struct reverse_dns *)component;
 	struct error error = ERROR_INIT;
 
-	hosts_look(r);
+	files_look(r);
 	if (batch_name(r, &b, &error) == 0) {
 		consumer_consume(r->next, b, done);
 		return;
@@ -342,6 +414,7 @@ static void reverse_dns_shutdown(struct component *component, uint64_t deadline_
 {
 	struct reverse_dns *r = (struct reverse_dns *)component;
 
+	lookups_stop(r->lookups);
 	if (!r->looking) {
 		closed(arg);
 		return;
@@ -357,6 +430,7 @@ static void reverse_dns_destroy(struct component *component)
 	if (!r)
 		return;
 	metrics_unregister(component->host->metrics, r->metrics);
+	lookups_free(r->lookups);
 	networks_free(r->networks);
 	hosts_free(r->hosts);
 	free(r);
@@ -375,10 +449,13 @@ static int reverse_dns_create(const struct create_args *args, struct component *
 	component_init(&r->component, &processor_reverse_dns_type, args);
 	r->config = args->config;
 	r->next = args->next[args->signal];
-	r->look.path = r->config->hosts;
+	r->look.hosts_path = has_hosts(r->config) ? r->config->hosts : NULL;
 	r->metrics = metrics_register(args->host->metrics, reverse_dns_collect, r);
 	e = r->metrics ? networks_new(&r->config->networks, &r->networks, error)
 	               : error_no_memory(error);
+	if (e == 0 && r->config->lookups.enabled)
+		e = lookups_new(&r->config->lookups, &r->component, &r->lookups, error);
+	r->look.resolv_path = lookups_resolv_conf(r->lookups);
 	if (e < 0) {
 		reverse_dns_destroy(&r->component);
 		return e;
@@ -398,8 +475,8 @@ const struct component_type processor_reverse_dns_type = {
 	.options = reverse_dns_options,
 	.check = reverse_dns_check,
 	.create = reverse_dns_create,
-	.examine = reverse_dns_read,
-	.start = reverse_dns_read,
+	.examine = reverse_dns_examine,
+	.start = reverse_dns_start,
 	.consume = reverse_dns_consume,
 	.shutdown = reverse_dns_shutdown,
 	.destroy = reverse_dns_destroy,

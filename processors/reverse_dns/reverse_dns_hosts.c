@@ -155,7 +155,7 @@ static int file_read(int fd, struct buffer *to)
 	}
 }
 
-static bool version_equal(const struct hosts_version *a, const struct hosts_version *b)
+static bool version_equal(const struct file_version *a, const struct file_version *b)
 {
 	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
 	       a->modified.tv_sec == b->modified.tv_sec &&
@@ -163,11 +163,30 @@ static bool version_equal(const struct hosts_version *a, const struct hosts_vers
 	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+static struct file_version version_of(const struct stat *s)
+{
+	return (struct file_version){s->st_dev, s->st_ino, s->st_size, s->st_mtim, s->st_ctim};
+}
+
+bool file_is_new(const char *path, struct file_version *version)
+{
+	struct file_version found;
+	struct stat s;
+
+	if (stat(path, &s) < 0)
+		return false;
+	found = version_of(&s);
+	if (version_equal(version, &found))
+		return false;
+	*version = found;
+	return true;
+}
+
 /* Opens it when it is a file and another version than the known one; otherwise *ret_fd stays. */
-static int file_open(const char *path, struct hosts_version *version, int *ret_fd)
+static int file_open(const char *path, struct file_version *version, int *ret_fd)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = 0;
-	struct hosts_version found;
+	struct file_version found;
 	struct stat s;
 
 	if (fd < 0)
@@ -177,7 +196,7 @@ static int file_open(const char *path, struct hosts_version *version, int *ret_f
 	else if (!S_ISREG(s.st_mode))
 		r = -EINVAL;
 	if (r == 0) {
-		found = (struct hosts_version){s.st_dev, s.st_ino, s.st_size, s.st_mtim, s.st_ctim};
+		found = version_of(&s);
 		if (!version_equal(version, &found)) {
 			*version = found;
 			*ret_fd = fd;
@@ -202,10 +221,10 @@ static int hosts_error(const char *path, int r, struct error *error)
 	return error_set(error, r, "cannot read hosts file '%s': %s", path, strerror(-r));
 }
 
-int hosts_read(const char *path, struct hosts_version *version, struct hosts **ret,
+int hosts_read(const char *path, struct file_version *version, struct hosts **ret,
                struct error *error)
 {
-	struct hosts_version found = *version;
+	struct file_version found = *version;
 	struct hosts *h = NULL;
 	int fd = -1, r = file_open(path, &found, &fd);
 

@@ -21,6 +21,18 @@ void networks_free(struct networks *n); /* takes NULL */
 /* NULL: in none of them. n may be NULL. */
 const char *networks_find(const struct networks *n, const struct address *a);
 
+/* Which contents a file has, as far as one can tell without reading it; zeroed: none. */
+struct file_version {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+/* Whether the file is there and another version than this one, which is then set anew. May run on any
+ * thread. */
+bool file_is_new(const char *path, struct file_version *version);
+
 enum {
 	HOSTS_FILE_MAX = 16 << 20, /* bytes; somebody's disk image is no hosts file */
 	HOSTS_ADDRESSES_MAX = 1 << 20,
@@ -30,16 +42,9 @@ enum {
  * 48 to 96 bytes an address beside up to twice the file's size. Never changes. */
 struct hosts;
 
-struct hosts_version {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec modified, changed;
-};
-
 /* Reads the file unless it is still that version. Returns 1 and *ret, with the version set anew; 0: it
  * is the same; or an error, of which the sentence names the file. May run on any thread. */
-int hosts_read(const char *path, struct hosts_version *version, struct hosts **ret,
+int hosts_read(const char *path, struct file_version *version, struct hosts **ret,
                struct error *error);
 void hosts_free(struct hosts *h); /* takes NULL */
 

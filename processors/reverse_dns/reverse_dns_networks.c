@@ -42,7 +42,7 @@ static int prefix_parse(const struct string_pair *pair, struct prefix *ret, bool
 
 	if (memchr(pair->key, '%', len) || !address_parse(slice_of(pair->key, len), &address))
 		return error_set(error, -EINVAL,
-		                 "networks: '%s' is not a prefix such as 10.0.0.0/8 or "
+		                 "'%s' is not a prefix such as 10.0.0.0/8 or "
 		                 "2001:db8::/32",
 		                 pair->key);
 	/* A prefix that is written as IPv6 may be one of mapped addresses. */
@@ -52,9 +52,8 @@ static int prefix_parse(const struct string_pair *pair, struct prefix *ret, bool
 	if (slash) {
 		bits = strtoul(slash + 1, &end, 10);
 		if (slash[1] < '0' || slash[1] > '9' || *end || bits > width)
-			return error_set(error, -EINVAL,
-			                 "networks: '%s': the length must be 0 to %lu", pair->key,
-			                 width);
+			return error_set(error, -EINVAL, "'%s': the length must be 0 to %lu",
+			                 pair->key, width);
 	}
 	bits += 128 - width;
 	if (bits < 96)
@@ -63,11 +62,11 @@ static int prefix_parse(const struct string_pair *pair, struct prefix *ret, bool
 	ret->first = number_of(&address);
 	if (ret->first & rest)
 		return error_set(error, -EINVAL,
-		                 "networks: '%s' has bits set beyond its length: write the first "
+		                 "'%s' has bits set beyond its length: write the first "
 		                 "address of the network",
 		                 pair->key);
 	if (!pair->value || !*pair->value)
-		return error_set(error, -EINVAL, "networks: '%s' has no label", pair->key);
+		return error_set(error, -EINVAL, "'%s' has no label", pair->key);
 	ret->last = ret->first | rest;
 	ret->label = pair->value;
 	return 0;
@@ -116,7 +115,7 @@ static int ranges_fill(struct ranges *r, struct prefix *prefixes, size_t n, stru
 			prefix_end(r, open, depth--);
 		if (depth && prefix_compare(open[depth - 1], &prefixes[i]) == 0)
 			return error_set(error, -EINVAL,
-			                 "networks: '%s' and '%s' are labels of the same network",
+			                 "'%s' and '%s' are labels of the same network",
 			                 open[depth - 1]->label, prefixes[i].label);
 		open[depth++] = &prefixes[i];
 		range_begin(r, prefixes[i].first, prefixes[i].label);

@@ -1,6 +1,7 @@
 #include "processors/reverse_dns/reverse_dns_internal.h"
 
 #include "core/data/build.h"
+#include "core/names/names.h"
 #include "tests/support/component_stage.h"
 #include "tests/support/failing_memory.h"
 
@@ -103,8 +104,21 @@ static void refuses_what_makes_no_sense(void **state)
 	struct stage s;
 
 	stage_begin(&s);
-	stage_expect_refused(&s, reverse_dns, "",
-	                     "no source of names: set at least one of 'hosts' and 'networks'");
+	stage_expect_refused(&s, reverse_dns, "{observed: false}",
+	                     "no source of names: set at least one of 'observed', 'hosts', "
+	                     "'networks' and 'lookups'");
+	stage_expect_refused(&s, reverse_dns, "{lookups: {servers: [resolver.example]}}",
+	                     "lookups: servers: 'resolver.example' is not an address such as "
+	                     "192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53");
+	stage_expect_refused(&s, reverse_dns, "{lookups: {servers: ['fe80::1%eth0']}}",
+	                     "lookups: servers: 'fe80::1%eth0': a zone cannot be named here");
+	stage_expect_refused(&s, reverse_dns, "{lookups: {only: [10.0.0.0/40]}}",
+	                     "lookups: only: '10.0.0.0/40': the length must be 0 to 32");
+	stage_expect_refused(&s, reverse_dns, "{lookups: {resolv_conf: ''}}",
+	                     "lookups: no resolver: set at least one of 'servers' and "
+	                     "'resolv_conf'");
+	stage_expect_refused(&s, reverse_dns, "{lookups: {cache: {min_ttl: 2h}}}",
+	                     "lookups: cache: 'min_ttl' must not be above 'max_ttl'");
 	stage_expect_refused(&s, reverse_dns, "{attributes: [], hosts: /etc/hosts}",
 	                     "'attributes' names none");
 	stage_expect_refused(&s, reverse_dns, "{networks: {10.0.0.0/33: x}}",
@@ -137,10 +151,73 @@ static void replaces_addresses_and_keeps_them_in_every_signal(void **state)
 		expect(&s, "server.address", "db.example");
 		expect(&s, "server.address_ip", "192.0.2.1");
 		answer(&s);
-		assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses_total") >= 3);
+		assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") >= 3);
 		assert_true(stage_figure(&s, "weir_reverse_dns_hosts_addresses") == 1);
 		stage_end(&s);
 	}
+}
+
+static void observe(struct stage *s, const char *address, const char *name, uint32_t ttl_s)
+{
+	struct address a;
+
+	assert_true(address_parse(text(address), &a));
+	names_limit(s->host.names, 100, 0);
+	names_add(s->host.names, 4026531840, &a, text(name), ttl_s, loop_now_ns(s->host.loop));
+}
+
+static double named_by(struct stage *s, const char *source)
+{
+	return metrics_sum(s->host.metrics, "weir_reverse_dns_named_addresses",
+	                   METRICS_LABELS({"source", source}));
+}
+
+static void observed_names_come_first_then_hosts_then_networks(void **state)
+{
+	static const char *const names[] = {"seen.example", "host.example", "ten"};
+	char config[120];
+	struct stage s;
+
+	hosts_write("10.0.0.1 not-this\n10.0.0.2 host.example\n");
+	stage_begin(&s);
+	snprintf(config, sizeof config, "{hosts: %s, networks: {10.0.0.0/8: ten}}", hosts_path);
+	stage_create(&s, reverse_dns, config, SIGNAL_LOGS);
+	observe(&s, "10.0.0.1", "seen.example", 60);
+	for (size_t i = 0; i < 3; i++) {
+		char address[16];
+
+		snprintf(address, sizeof address, "10.0.0.%zu", i + 1);
+		stage_consume(&s, batch_with(&s, SIGNAL_LOGS, "server.address", address));
+		expect(&s, "server.address", names[i]);
+		expect(&s, "server.address_ip", address);
+		answer(&s);
+	}
+	assert_true(named_by(&s, "observed") >= 3);
+	assert_true(named_by(&s, "observed") == named_by(&s, "hosts"));
+	assert_true(named_by(&s, "observed") == named_by(&s, "networks"));
+	stage_end(&s);
+}
+
+static void observed_names_are_used_without_any_option_unless_they_are_off(void **state)
+{
+	struct stage s;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "", SIGNAL_LOGS);
+	observe(&s, "2001:db8::1", "six.example", 60);
+	stage_consume(&s, batch_with(&s, SIGNAL_LOGS, "server.address", "2001:db8:0::1"));
+	expect(&s, "server.address", "six.example");
+	answer(&s);
+	stage_end(&s);
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "{observed: false, networks: {10.0.0.0/8: ten}}",
+	             SIGNAL_LOGS);
+	observe(&s, "2001:db8::1", "six.example", 60);
+	stage_consume(&s, batch_with(&s, SIGNAL_LOGS, "server.address", "2001:db8::1"));
+	expect(&s, "server.address", "2001:db8::1");
+	answer(&s);
+	stage_end(&s);
 }
 
 static void writes_names_beside_addresses(void **state)
@@ -175,8 +252,8 @@ static void what_has_no_name_passes_as_it_came(void **state)
 		expect(&s, "server.address_ip", NULL);
 		answer(&s);
 	}
-	assert_true(stage_figure(&s, "weir_reverse_dns_unnamed_addresses_total") >= 3);
-	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses_total") == 0);
+	assert_true(stage_figure(&s, "weir_reverse_dns_unnamed_addresses") >= 3);
+	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") == 0);
 	stage_end(&s);
 }
 
@@ -292,7 +369,7 @@ static void tables_survive_failing_allocations(void **state)
 
 	hosts_write("192.0.2.1 db\n");
 	for (unsigned long n = 1; failed; n++) {
-		struct hosts_version version = {0};
+		struct file_version version = {0};
 		struct networks *networks = NULL;
 		struct hosts *hosts = NULL;
 		struct error error = ERROR_INIT;
@@ -406,7 +483,7 @@ static void finds_what_a_slow_search_finds(void **state)
 
 static void hosts_files_of_any_content_are_read(void **state)
 {
-	struct hosts_version version = {0};
+	struct file_version version = {0};
 	struct hosts *h;
 	struct address a;
 
@@ -443,6 +520,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_makes_no_sense),
 		cmocka_unit_test(replaces_addresses_and_keeps_them_in_every_signal),
+		cmocka_unit_test(observed_names_come_first_then_hosts_then_networks),
+		cmocka_unit_test(observed_names_are_used_without_any_option_unless_they_are_off),
 		cmocka_unit_test(writes_names_beside_addresses),
 		cmocka_unit_test(what_has_no_name_passes_as_it_came),
 		cmocka_unit_test(a_second_attribute_that_is_there_already_stays),

@@ -1,8 +1,10 @@
-/* bench reverse_dns: what a look-up costs among 10,000 networks and 100,000 names of a hosts file, and
- * what the tables take. Usage: bench_reverse_dns [folder for the hosts file]. */
+/* bench reverse_dns: what a look-up costs among 10,000 networks, 100,000 names of a hosts file and
+ * 100,000 observed names, what an observed name costs to note, and what the tables take.
+ * Usage: bench_reverse_dns [folder for the hosts file]. */
 #include "processors/reverse_dns/reverse_dns_internal.h"
 
 #include "core/base/clock.h"
+#include "core/names/names.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -26,7 +28,7 @@ static void must(bool ok)
 	}
 }
 
-static struct slice address_text(char text[static 32], uint32_t a)
+static struct slice ipv4_text(char text[static 32], uint32_t a)
 {
 	int n = snprintf(text, 32, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
 
@@ -44,7 +46,7 @@ static struct address *addresses_make(uint32_t limit, struct slice *texts)
 		char *text = malloc(32);
 
 		must(text);
-		texts[i] = address_text(text, ((uint32_t)rand() << 1 ^ (uint32_t)rand()) % limit);
+		texts[i] = ipv4_text(text, ((uint32_t)rand() << 1 ^ (uint32_t)rand()) % limit);
 		must(address_parse(texts[i], &all[i]));
 	}
 	return all;
@@ -56,17 +58,14 @@ static void report(const char *what, uint64_t begin_ns, size_t found)
 	       (double)(clock_monotonic_ns() - begin_ns) / LOOKUPS, found, LOOKUPS);
 }
 
-static void networks_measure(void)
+static struct networks *networks_make(void)
 {
 	struct string_pair *pairs = calloc(PREFIXES, sizeof *pairs);
 	struct string_map map = {pairs, PREFIXES};
-	struct slice *texts = calloc(LOOKUPS, sizeof *texts);
-	struct address *all, a;
+	size_t before;
 	struct networks *n;
-	size_t before, found = 0;
-	uint64_t begin;
 
-	must(pairs && texts);
+	must(pairs);
 	for (uint32_t i = 0; i < PREFIXES; i++) {
 		/* A /16 for each hundred /24, apart from each other. */
 		uint32_t first = i % 100 ? i / 100 << 16 | (i % 100 * 2) << 8 : i / 100 << 16;
@@ -80,61 +79,157 @@ static void networks_measure(void)
 	before = memory_used();
 	must(networks_new(&map, &n, NULL) == 0);
 	printf("%d networks take %zu bytes\n", PREFIXES, memory_used() - before);
-	all = addresses_make(150 << 16, texts);
-	begin = clock_monotonic_ns();
-	for (size_t i = 0; i < LOOKUPS; i++)
-		found += networks_find(n, &all[i]) != NULL;
-	report("look-up among the networks", begin, found);
-	found = 0;
-	begin = clock_monotonic_ns();
-	for (size_t i = 0; i < LOOKUPS; i++)
-		found += address_parse(texts[i], &a) && networks_find(n, &a);
-	report("the same, from the address as text", begin, found);
-	networks_free(n);
+	return n;
 }
 
-static void hosts_measure(const char *folder)
+static struct hosts *hosts_make(const char *folder)
 {
-	struct slice *texts = calloc(LOOKUPS, sizeof *texts);
-	struct hosts_version version = {0};
+	struct file_version version = {0};
 	char path[4096], text[32];
-	struct address *all, a;
-	size_t before, found = 0;
 	struct hosts *h;
 	uint64_t begin;
+	size_t before;
 	FILE *f;
 
-	must(texts);
 	snprintf(path, sizeof path, "%s/bench-hosts-%d", folder, (int)getpid());
 	f = fopen(path, "w");
 	must(f);
 	for (uint32_t i = 0; i < NAMES; i++) {
-		address_text(text, i);
+		ipv4_text(text, i);
 		fprintf(f, "%s host-%u.example.com host-%u\n", text, i, i);
 	}
 	must(fclose(f) == 0);
 	before = memory_used();
 	begin = clock_monotonic_ns();
 	must(hosts_read(path, &version, &h, NULL) == 1);
-	printf("%d names take %zu bytes, read in %.1f ms\n", NAMES, memory_used() - before,
-	       (double)(clock_monotonic_ns() - begin) / 1e6);
+	printf("%d names of a hosts file take %zu bytes, read in %.1f ms\n", NAMES,
+	       memory_used() - before, (double)(clock_monotonic_ns() - begin) / 1e6);
 	unlink(path);
-	all = addresses_make(150000, texts);
-	begin = clock_monotonic_ns();
+	return h;
+}
+
+static void observe(struct names *n, const struct address *a, uint32_t number)
+{
+	char name[64];
+	int len = snprintf(name, sizeof name, "host-%u.example.com", number);
+
+	names_add(n, 4026531840, a, slice_of(name, (size_t)len), 300, 0);
+}
+
+static struct names *names_make(void)
+{
+	static struct budget budget;
+	struct names *n = names_new(&budget);
+	char text[32];
+	struct address a;
+	size_t before;
+
+	must(n);
+	before = memory_used();
+	names_limit(n, NAMES, 600 * NS_PER_S);
+	for (uint32_t i = 0; i < NAMES; i++) {
+		must(address_parse(ipv4_text(text, i), &a));
+		observe(n, &a, i);
+	}
+	printf("%d observed names take %zu bytes, of which %zu are accounted for\n", NAMES,
+	       memory_used() - before, budget.used);
+	return n;
+}
+
+/* What it costs to write the name of an answer down, with the making of its text left out. */
+static void adding_measure(struct names *n, const struct address *known)
+{
+	static const struct slice name = {(const uint8_t *)"host-12345.example.com", 22};
+	struct names_stats stats;
+	struct address fresh = *known;
+	uint64_t begin = clock_monotonic_ns();
+
 	for (size_t i = 0; i < LOOKUPS; i++)
-		found += hosts_find(h, &all[i]).len > 0;
-	report("look-up among the names", begin, found);
-	found = 0;
+		names_add(n, 4026531840, &known[i], name, 300, 0);
+	report("observed name, seen again or new", begin, LOOKUPS);
 	begin = clock_monotonic_ns();
+	for (uint32_t i = 0; i < LOOKUPS; i++) {
+		fresh.bytes[12] = 200;
+		memcpy(fresh.bytes + 13, &i, 3);
+		names_add(n, 4026531840, &fresh, name, 300, 0);
+	}
+	report("observed name, new, another makes room", begin, LOOKUPS);
+	names_stats(n, &stats);
+	must(stats.count == NAMES);
+}
+
+struct tables {
+	struct networks *networks;
+	struct hosts *hosts;
+	struct names *names;
+};
+
+static bool find_in_networks(const struct tables *t, const struct address *a)
+{
+	return networks_find(t->networks, a) != NULL;
+}
+
+static bool find_in_hosts(const struct tables *t, const struct address *a)
+{
+	return hosts_find(t->hosts, a).len > 0;
+}
+
+static bool find_in_names(const struct tables *t, const struct address *a)
+{
+	return names_find(t->names, NAMES_ANY_NETWORK, a, 0).len > 0;
+}
+
+static bool find_in_one_namespace(const struct tables *t, const struct address *a)
+{
+	return names_find(t->names, 4026531840, a, 0).len > 0;
+}
+
+/* As the processor does it. */
+static bool find_in_all(const struct tables *t, const struct address *a)
+{
+	return find_in_names(t, a) || find_in_hosts(t, a) || find_in_networks(t, a);
+}
+
+static void measure(const char *what, const struct tables *t, uint32_t limit, bool from_text,
+                    bool (*find)(const struct tables *t, const struct address *a))
+{
+	struct slice *texts = calloc(LOOKUPS, sizeof *texts);
+	struct address *all, a;
+	uint64_t begin;
+	size_t found = 0;
+
+	must(texts);
+	all = addresses_make(limit, texts);
+	begin = clock_monotonic_ns();
+	if (from_text)
+		for (size_t i = 0; i < LOOKUPS; i++)
+			found += address_parse(texts[i], &a) && find(t, &a);
+	else
+		for (size_t i = 0; i < LOOKUPS; i++)
+			found += find(t, &all[i]);
+	report(what, begin, found);
 	for (size_t i = 0; i < LOOKUPS; i++)
-		found += address_parse(texts[i], &a) && hosts_find(h, &a).len > 0;
-	report("the same, from the address as text", begin, found);
-	hosts_free(h);
+		free((void *)texts[i].data);
+	free(texts);
+	free(all);
 }
 
 int main(int argc, char **argv)
 {
-	networks_measure();
-	hosts_measure(argc > 1 ? argv[1] : "/tmp");
+	struct tables t = {networks_make(), hosts_make(argc > 1 ? argv[1] : "/tmp"), names_make()};
+	struct slice *texts = calloc(LOOKUPS, sizeof *texts);
+
+	must(texts);
+	measure("networks", &t, 150 << 16, false, find_in_networks);
+	measure("names of the hosts file", &t, NAMES * 3 / 2, false, find_in_hosts);
+	measure("observed names, any namespace", &t, NAMES * 3 / 2, false, find_in_names);
+	measure("observed names, one namespace", &t, NAMES * 3 / 2, false, find_in_one_namespace);
+	measure("all in turn", &t, NAMES * 3 / 2, false, find_in_all);
+	measure("all in turn, from the address as text", &t, NAMES * 3 / 2, true, find_in_all);
+	measure("all in turn, mostly of networks, from text", &t, 150 << 16, true, find_in_all);
+	adding_measure(t.names, addresses_make(NAMES * 3 / 2, texts));
+	names_free(t.names);
+	hosts_free(t.hosts);
+	networks_free(t.networks);
 	return 0;
 }

@@ -57,7 +57,9 @@ static const struct {
          "{key: a, action: hash}]}",
          NULL},
 	{PROCESSOR, "memory_limiter", "{check_interval: 1s, limit_mib: 100}", NULL},
-	{PROCESSOR, "reverse_dns", "{networks: {10.0.0.0/8: home}}", "{hosts: '%s/none'}"},
+	{PROCESSOR, "reverse_dns",
+         "{networks: {10.0.0.0/8: home}, lookups: {servers: ['127.0.0.1:9'], only: [10.0.0.0/8]}}",
+         "{hosts: '%s/none'}"},
 };
 
 enum { UNSTARTED, STARTED, FED, FAILING_START }; /* how far a life goes */
