@@ -20,9 +20,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(port, path, method="GET", body=None, headers=None, timeout=20):
+def request(port, path, method="GET", body=None, headers=None, timeout=20, host="127.0.0.1"):
     """One request on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body=body, headers=headers or {})
         return Answer(connection.getresponse())
