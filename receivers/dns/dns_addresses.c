@@ -5,9 +5,15 @@
 
 #include "core/base/map.h"
 
-/* Aliases that are read of one message. Resolvers give up earlier (unbound after 11); the work for
- * one that a hostile server has filled with aliases is bounded by the square of this. */
-enum { ALIASES = 32 };
+enum {
+	/* Aliases that are read of one message; resolvers give up earlier (unbound after 11). The work
+	 * for one that a hostile server has filled with aliases is bounded by the square of this. */
+	ALIASES = 32,
+	/* Bytes of owners' names that are compared byte by byte. Those of a message of
+	 * DNS_MESSAGE_COPIED bytes without compression are fewer; with it, four bytes of a hostile one
+	 * can stand for a name of 255. */
+	SPELLED = 8192,
+};
 
 struct name {
 	size_t place;  /* its first label, past pointers; NOWHERE when it is put together */
@@ -36,6 +42,7 @@ struct way {
 	uint32_t ttls[ALIASES + 1];
 	/* The last owner that was looked for: records of one set follow each other. */
 	size_t last_place, last_found;
+	size_t spelled; /* bytes of owners, so far */
 };
 
 static size_t name_place(struct slice message, size_t at)
@@ -90,7 +97,17 @@ static void aliases_gather(struct way *w, struct dns_reader r)
 	}
 }
 
-static bool alias_is_of(const struct way *w, struct alias *a, struct name *name)
+/* False: enough is enough. */
+static bool owner_spell(struct way *w, struct name *owner)
+{
+	if (w->spelled >= SPELLED)
+		return false;
+	name_spell(w->message, owner);
+	w->spelled += owner->len;
+	return true;
+}
+
+static bool alias_is_of(struct way *w, struct alias *a, struct name *name)
 {
 	struct name owner;
 
@@ -102,31 +119,31 @@ static bool alias_is_of(const struct way *w, struct alias *a, struct name *name)
 	name_spell(w->message, name);
 	if (a->hash && a->hash != name->hash)
 		return false;
-	name_spell(w->message, &owner);
+	if (!owner_spell(w, &owner))
+		return false;
 	a->hash = owner.hash;
 	return name_equal(&owner, name);
 }
 
 /* What a DNAME makes of a name below its owner (RFC 6672, section 2.2): the owner at the name's end is
  * replaced. */
-static bool subtree_name(const struct way *w, const struct alias *a, struct name *name,
-                         struct name *ret)
+static bool subtree_name(struct way *w, const struct alias *a, struct name *name, struct name *ret)
 {
 	struct name owner, target;
 	size_t kept, at = 0;
 
 	name_set(&owner, w->message, a->owner);
 	name_set(&target, w->message, a->target);
-	name_spell(w->message, &owner);
-	name_spell(w->message, &target);
 	name_spell(w->message, name);
-	if (owner.len >= name->len)
+	if (!owner_spell(w, &owner) || owner.len >= name->len)
 		return false;
 	kept = name->len - owner.len;
 	while (at < kept)
 		at += 1u + name->wire[at];
-	if (at != kept || memcmp(name->wire + kept, owner.wire, owner.len) != 0 ||
-	    kept + target.len > DNS_NAME_WIRE)
+	if (at != kept || memcmp(name->wire + kept, owner.wire, owner.len) != 0)
+		return false;
+	name_spell(w->message, &target);
+	if (kept + target.len > DNS_NAME_WIRE)
 		return false;
 	ret->place = NOWHERE;
 	ret->len = kept + target.len;
@@ -172,7 +189,8 @@ static size_t way_find(struct way *w, size_t at)
 	for (i = 0; i < w->n_names; i++)
 		if (w->names[i].place == name.place)
 			return w->last_found = i;
-	name_spell(w->message, &name);
+	if (!owner_spell(w, &name))
+		return w->last_found = w->n_names;
 	for (i = 0; i < w->n_names; i++) {
 		name_spell(w->message, &w->names[i]);
 		if (name_equal(&w->names[i], &name))
@@ -238,6 +256,7 @@ void dns_answer_addresses(struct slice answer,
 	w.n_names = 1;
 	w.ttls[0] = UINT32_MAX;
 	w.last_place = NOWHERE;
+	w.spelled = 0;
 	name_set(&w.names[0], answer, record.name);
 	aliases_gather(&w, r);
 	while (way_step(&w))

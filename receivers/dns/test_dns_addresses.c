@@ -132,6 +132,26 @@ static void chains_are_followed_to_a_bound(void **state)
 	assert_int_equal(find(m, chain_make(m, 33)).count, 0);
 }
 
+/* The longest names, each spelled out. */
+static void names_without_compression_are_all_compared(void **state)
+{
+	enum { NAME = 255, RECORDS = 14 };
+	uint8_t m[DNS_MESSAGE_COPIED] = {[2] = 0x81, [5] = 1, [7] = RECORDS}, name[NAME] = {0};
+	size_t at = DNS_HEADER_SIZE;
+
+	for (size_t i = 0; i + 1 < NAME; i++)
+		name[i] = i % 2 ? 'n' : 1;
+	memcpy(m + at, name, NAME);
+	memcpy(m + at + NAME, "\0\1\0\1", 4);
+	at += NAME + 4;
+	for (int i = 0; i < RECORDS; i++) {
+		memcpy(m + at, name, NAME);
+		memcpy(m + at + NAME, A_OF(""), sizeof A_OF("") - 1);
+		at += NAME + sizeof A_OF("") - 1;
+	}
+	assert_int_equal(find(m, at).count, RECORDS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +159,7 @@ int main(void)
 		cmocka_unit_test(a_message_that_is_cut_is_read_as_far_as_it_goes),
 		cmocka_unit_test(bodies_that_are_wrong_give_nothing),
 		cmocka_unit_test(hints_are_addresses),
+		cmocka_unit_test(names_without_compression_are_all_compared),
 		cmocka_unit_test(chains_are_followed_to_a_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

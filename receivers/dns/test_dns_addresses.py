@@ -2,8 +2,9 @@
 """Compares the addresses that dns_answer_addresses() finds with those that the same rules, written plainly, find in the
 records that dnspython was given to encode.
 
-Usage: test_dns_addresses.py PRINTER
+Usage: test_dns_addresses.py PRINTER, or test_dns_addresses.py --seeds FOLDER to write the seeds of fuzz_dns_exchange.
 """
+import os
 import random
 import struct
 import subprocess
@@ -121,5 +122,39 @@ def main(printer):
     assert addresses > MESSAGES // 2, f"only {addresses} addresses were to be found"
 
 
+def answer_event(wire):
+    """In the words of fuzz_dns_exchange.c: a client's, over IPv4."""
+    wire = wire[:510]
+    return bytes([4, 4, (len(wire) + 1) // 2]) + wire + bytes(len(wire) % 2)
+
+
+def segment_events(sent, data, rng):
+    """A client's connection: the pieces of one direction, which begins with them."""
+    events, first = b"", 32
+    while data:
+        size = rng.choice([1, 2, 30, 255])
+        events += bytes([2 | 8 | (4 if sent else 0) | first, 4, len(data[:size])]) + data[:size]
+        data, first = data[size:], 0
+    return events
+
+
+def seeds(folder):
+    rng = random.Random(9)
+    for number in range(16):
+        question, answers = rng.choice(NAMES), records(rng)[:4]
+        answer = message(rng, question, answers)
+        asked = answer[:2] + b"\1\0\0\1" + bytes(6) + answer[12:answer.index(b"\0", 12) + 5]
+        stream = lambda wires: b"".join(struct.pack(">H", len(wire)) + wire for wire in wires)
+        with open(os.path.join(folder, f"{number:02}"), "wb") as f:
+            f.write(answer_event(answer))
+            f.write(bytes([1 | 128 | 4, 4, len(asked[12:])]) + asked[12:])
+            f.write(segment_events(True, stream([asked] * 3), rng))
+            f.write(segment_events(False, stream([answer] * rng.randrange(4)), rng))
+            f.write(bytes([2 | 8 | 64, 4, rng.randrange(2), 0, 2 | 4 | 8 | 64, 4, 1, 0]))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if sys.argv[1] == "--seeds":
+        seeds(sys.argv[2])
+    else:
+        main(sys.argv[1])
