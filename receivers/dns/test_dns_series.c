@@ -1,0 +1,383 @@
+#include "core/base/random.h"
+#include "receivers/dns/dns_series.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define START_UNIX UINT64_C(1700000000000000000)
+#define SECOND UINT64_C(1000000000)
+
+static const struct resource_owner curl = {.executable = "curl",
+                                           .path = "/usr/bin/curl",
+                                           .container_id = ""};
+
+static void table(struct dns_table *t, size_t max_series, size_t max_names, unsigned labels)
+{
+	struct dns_table_limits limits = {.max_series = max_series,
+	                                  .max_names = max_names,
+	                                  .name_labels = labels,
+	                                  .timeout_ns = 5 * SECOND};
+
+	dns_table_init(t, "host", &limits, START_UNIX);
+}
+
+static struct dns_exchange exchange(const char *name)
+{
+	struct dns_exchange e = {
+		.role = ROLE_CLIENT,
+		.server_port = 53,
+		.first_ns = 1 * SECOND,
+		.answered_ns = 1 * SECOND + 20000000,
+		.transmissions = 1,
+		.question = slice_from_string(name),
+		.type = DNS_A,
+		.class = DNS_CLASS_IN,
+	};
+
+	address_parse(SLICE_LITERAL("10.0.0.53"), &e.server);
+	return e;
+}
+
+static void add(struct dns_table *t, struct dns_exchange e)
+{
+	struct resource *r = resource_get(&t->series.resources, &curl);
+
+	assert_non_null(r);
+	dns_table_add(t, r, &e, 0);
+	resource_unref(r);
+}
+
+static void send_all(struct dns_table *t, bool delta, uint64_t now_unix_ns)
+{
+	aggregates_collect(&t->series);
+	aggregates_sent(&t->series, aggregates_next(&t->series, delta, SIZE_MAX), delta,
+	                now_unix_ns);
+}
+
+/* What is counted under a name in all its series; NULL: under any. */
+static uint64_t count_of(const struct dns_table *t, const char *name)
+{
+	const struct aggregate *a;
+	uint64_t n = 0;
+
+	LIST_FOR_EACH(a, &t->series.by_touch, by_touch) {
+		const struct dns_series *s = CONTAINER_OF(a, struct dns_series, base);
+
+		if (!name || (s->key.name && strcmp(s->key.name->text, name) == 0))
+			n += s->durations.count;
+	}
+	return n + (name ? 0 : t->overflow.durations.count);
+}
+
+static struct dns_series *only_series(struct dns_table *t)
+{
+	assert_int_equal(t->series.map.count, 1);
+	return CONTAINER_OF(t->series.by_touch.next, struct dns_series, base.by_touch);
+}
+
+static void adds_up_lookups_and_repetitions(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("example.org");
+
+	table(&t, 10, 10, 0);
+	add(&t, e);
+	e.transmissions = 3;
+	e.answered_ns = e.first_ns + 3 * SECOND;
+	add(&t, e);
+	assert_int_equal(only_series(&t)->durations.count, 2);
+	assert_float_equal(only_series(&t)->durations.sum, 3.02, 1e-9);
+	assert_int_equal(only_series(&t)->durations.buckets[2], 1);  /* <= 25 ms */
+	assert_int_equal(only_series(&t)->durations.buckets[11], 1); /* <= 5 s */
+	assert_int_equal(only_series(&t)->retransmissions, 2);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void an_unanswered_lookup_counts_as_the_timeout(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("example.org");
+
+	table(&t, 10, 10, 0);
+	e.ending = DNS_TIMEOUT;
+	e.answered_ns = 0;
+	add(&t, e);
+	assert_float_equal(only_series(&t)->durations.sum, 5, 1e-9);
+	assert_string_equal(only_series(&t)->key.error, "timeout");
+	assert_int_equal(only_series(&t)->key.code, DNS_NO_CODE);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void an_answer_from_elsewhere_is_no_lookup(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("example.org");
+
+	table(&t, 10, 10, 0);
+	e.other_address = true;
+	add(&t, e);
+	assert_int_equal(only_series(&t)->durations.count, 0);
+	assert_int_equal(only_series(&t)->misdirected, 1);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void what_differs_is_a_series_of_its_own(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("example.org");
+
+	table(&t, 100, 10, 0);
+	add(&t, e);
+	e.question = SLICE_LITERAL("eXaMpLe.ORG");
+	e.client_port = 4711;
+	e.id = 12;
+	add(&t, e);
+	assert_int_equal(t.series.map.count, 1);
+	e.type = DNS_AAAA;
+	add(&t, e);
+	e.rcode = 3;
+	add(&t, e);
+	e.transport = DNS_TCP;
+	add(&t, e);
+	e.role = ROLE_SERVER;
+	add(&t, e);
+	e.server_port = 5353;
+	add(&t, e);
+	e.server.bytes[15]++;
+	add(&t, e);
+	e.question = SLICE_LITERAL("example.net");
+	add(&t, e);
+	assert_int_equal(t.series.map.count, 8);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void names_are_cut_or_left_out(void **state)
+{
+	struct dns_table t;
+
+	table(&t, 100, 10, 2);
+	add(&t, exchange("a.b.example.org"));
+	add(&t, exchange("C.example.org"));
+	add(&t, exchange("org"));
+	assert_int_equal(t.series.map.count, 2);
+	assert_int_equal(count_of(&t, "example.org"), 2);
+	assert_int_equal(count_of(&t, "org"), 1);
+	dns_table_fini(&t);
+	table(&t, 100, 0, 0);
+	add(&t, exchange("a.example.org"));
+	add(&t, exchange("b.example.org"));
+	add(&t, exchange(""));
+	assert_null(only_series(&t)->key.name);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void beyond_its_limit_the_overflow_series_keeps_the_totals(void **state)
+{
+	struct dns_table t;
+	char name[] = "a.example.org";
+
+	table(&t, 2, 10, 0);
+	for (int i = 0; i < 5; i++, name[0]++)
+		add(&t, exchange(name));
+	assert_int_equal(t.series.map.count, 2);
+	assert_int_equal(t.overflowed, 3);
+	assert_int_equal(t.overflow.durations.count, 3);
+	assert_int_equal(count_of(&t, NULL), 5);
+	dns_table_add(&t, NULL, &(struct dns_exchange){.question = {0}}, 0); /* no memory */
+	assert_int_equal(t.overflow.durations.count, 4);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void a_frequent_name_takes_the_place_of_the_least_frequent(void **state)
+{
+	struct dns_table t;
+
+	table(&t, 100, 3, 0);
+	for (int i = 0; i < 5; i++) {
+		add(&t, exchange("a.test"));
+		add(&t, exchange("b.test"));
+	}
+	add(&t, exchange("rare.test"));
+	add(&t, exchange("new.test"));
+	assert_int_equal(count_of(&t, "~other"), 1); /* asked once: no reason */
+	assert_int_equal(count_of(&t, "rare.test"), 1);
+	add(&t, exchange("new.test"));
+	assert_int_equal(count_of(&t, "new.test"), 1); /* from now on */
+	assert_int_equal(count_of(&t, "rare.test"), 0);
+	assert_int_equal(count_of(&t, "~other"), 2);
+	assert_int_equal(count_of(&t, "a.test"), 5);
+	assert_int_equal(count_of(&t, NULL), 13);
+	assert_int_equal(t.names.replaced, 1);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void all_series_of_a_name_make_room_with_it(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("old.test");
+
+	table(&t, 100, 1, 0);
+	add(&t, e);
+	e.type = DNS_AAAA;
+	e.transmissions = 2;
+	add(&t, e);
+	e.rcode = 3;
+	add(&t, e);
+	for (int i = 0; i < 4; i++)
+		add(&t, exchange("new.test"));
+	assert_int_equal(count_of(&t, "old.test"), 0);
+	assert_int_equal(count_of(&t, "new.test"), 1);
+	assert_int_equal(count_of(&t, "~other"), 6);
+	assert_int_equal(t.series.map.count, 4); /* A, AAAA and NXDOMAIN of ~other */
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void what_is_added_to_other_keeps_its_start(void **state)
+{
+	struct dns_table t;
+	struct dns_exchange e = exchange("old.test");
+	const struct aggregate *a;
+
+	table(&t, 100, 1, 0);
+	e.type = DNS_AAAA; /* nothing else is there of this type */
+	add(&t, e);
+	send_all(&t, false, START_UNIX + 10);
+	for (int i = 0; i < 2; i++)
+		add(&t, exchange("new.test"));
+	LIST_FOR_EACH(a, &t.series.by_touch, by_touch) {
+		const struct dns_series *s = CONTAINER_OF(a, struct dns_series, base);
+
+		assert_int_equal(a->start_unix_ns, START_UNIX + (s->key.type == DNS_AAAA ? 0 : 10));
+	}
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void random_names_do_not_disturb_those_that_are_asked_for(void **state)
+{
+	enum { LOOKUPS = 200000, KEPT = 20 };
+	struct dns_table t;
+	char name[64];
+
+	table(&t, 1000, KEPT, 0);
+	for (unsigned i = 0; i < LOOKUPS; i++) {
+		if (i % 10 == 0)
+			snprintf(name, sizeof name, "site%u.test", i / 10 % KEPT);
+		else
+			snprintf(name, sizeof name, "%016llx.flood.test",
+			         (unsigned long long)random_u64());
+		add(&t, exchange(name));
+	}
+	for (unsigned i = 0; i < KEPT; i++) {
+		snprintf(name, sizeof name, "site%u.test", i);
+		assert_true(count_of(&t, name) >= LOOKUPS / 10 / KEPT * 9 / 10);
+	}
+	assert_int_equal(count_of(&t, NULL), LOOKUPS);
+	assert_true(t.series.map.count <= KEPT + 1);
+	print_message("    %llu of %d look-ups changed which names are kept\n",
+	              (unsigned long long)t.names.replaced, LOOKUPS);
+	assert_true(t.names.replaced < LOOKUPS / 1000);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void what_was_frequent_once_makes_room(void **state)
+{
+	struct dns_table t;
+
+	table(&t, 100, 1, 0);
+	for (int i = 0; i < 10000; i++)
+		add(&t, exchange("old.test"));
+	for (int i = 0; i < 20 * NAMES_WINDOW && !count_of(&t, "new.test"); i++)
+		add(&t, exchange("new.test"));
+	assert_true(count_of(&t, "new.test") > 0);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+static void idle_names_leave_and_make_room(void **state)
+{
+	struct dns_table t;
+
+	table(&t, 100, 2, 0);
+	add(&t, exchange("a.test"));
+	add(&t, exchange("b.test"));
+	add(&t, exchange("c.test"));
+	assert_int_equal(count_of(&t, "c.test"), 0);
+	send_all(&t, false, START_UNIX + 1);
+	aggregates_expire(&t.series, 100 * SECOND, 10 * SECOND);
+	assert_int_equal(t.series.map.count, 0);
+	assert_int_equal(t.series.resources.map.count, 0);
+	add(&t, exchange("c.test"));
+	assert_int_equal(count_of(&t, "c.test"), 1);
+	dns_table_fini(&t);
+	(void)state;
+}
+
+/* Totals over all names never fall with cumulative temporality, and deltas add up to them, whatever is
+ * asked for and whatever makes room. */
+static void totals_are_exact_with_either_temporality(void **state)
+{
+	for (int delta = 0; delta < 2; delta++) {
+		struct dns_table t;
+		uint64_t sent = 0, before = 0, asked = 0;
+		char name[32];
+
+		table(&t, delta ? 30 : 1000, 5, 0);
+		for (unsigned round = 0; round < 300; round++) {
+			for (unsigned i = random_u64() % 100; i; i--, asked++) {
+				struct dns_exchange e;
+				uint64_t r = random_u64();
+
+				snprintf(name, sizeof name, "n%u.test",
+				         (unsigned)((r & 15) * (r >> 4 & 15) / 8 + round / 50));
+				e = exchange(name);
+				e.type = r >> 8 & 1 ? DNS_A : DNS_AAAA;
+				e.rcode = r >> 9 & 3;
+				add(&t, e);
+			}
+			if (delta)
+				sent += count_of(&t, NULL);
+			else
+				assert_true(count_of(&t, NULL) >= before);
+			before = count_of(&t, NULL);
+			assert_int_equal(delta ? sent : before, asked);
+			send_all(&t, delta, START_UNIX + round);
+		}
+		assert_true(t.names.replaced > 0);
+		dns_table_fini(&t);
+	}
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(adds_up_lookups_and_repetitions),
+		cmocka_unit_test(an_unanswered_lookup_counts_as_the_timeout),
+		cmocka_unit_test(an_answer_from_elsewhere_is_no_lookup),
+		cmocka_unit_test(what_differs_is_a_series_of_its_own),
+		cmocka_unit_test(names_are_cut_or_left_out),
+		cmocka_unit_test(beyond_its_limit_the_overflow_series_keeps_the_totals),
+		cmocka_unit_test(a_frequent_name_takes_the_place_of_the_least_frequent),
+		cmocka_unit_test(all_series_of_a_name_make_room_with_it),
+		cmocka_unit_test(what_is_added_to_other_keeps_its_start),
+		cmocka_unit_test(random_names_do_not_disturb_those_that_are_asked_for),
+		cmocka_unit_test(what_was_frequent_once_makes_room),
+		cmocka_unit_test(idle_names_leave_and_make_room),
+		cmocka_unit_test(totals_are_exact_with_either_temporality),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
