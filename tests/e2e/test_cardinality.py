@@ -41,8 +41,11 @@ CONFIG = """
       pipelines: {{metrics: {{receivers: [otlp], processors: [cardinality_limit], exporters: [otlp]}}}}
 """
 
-# name: histogram or not, temporality
-METRICS = {"requests": (False, DELTA), "bytes": (False, CUMULATIVE), "latency": (True, DELTA), "duration": (True, CUMULATIVE)}
+SUM, HISTOGRAM, EXPONENTIAL = "sum", "histogram", "exponential_histogram"
+METRICS = {  # by name: kind, temporality, share of all series
+    "requests": (SUM, DELTA, 0.4), "bytes": (SUM, CUMULATIVE, 0.4),
+    "latency": (HISTOGRAM, DELTA, 0.05), "duration": (HISTOGRAM, CUMULATIVE, 0.05),
+    "size": (EXPONENTIAL, DELTA, 0.05), "age": (EXPONENTIAL, CUMULATIVE, 0.05)}
 
 
 class Line:
@@ -104,10 +107,11 @@ def points_out(message):
 
 
 def told(point):
-    """What a point tells: its value; of histograms count, sum and buckets."""
-    if not hasattr(point, "bucket_counts"):
+    """What a point tells: its value; of histograms count, sum and buckets; of exponential ones count, sum, zeros and others."""
+    if hasattr(point, "as_int"):
         return (point.as_int,)
-    return (point.count, point.sum, *point.bucket_counts)
+    buckets = point.bucket_counts if hasattr(point, "bucket_counts") else (point.zero_count, sum(point.positive.bucket_counts))
+    return (point.count, point.sum, *buckets)
 
 
 OVERFLOW = (("otel.metric.overflow", "True"),)
@@ -127,11 +131,11 @@ def field(number, body):
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
-def value_of(histogram, variant, times):
+def value_of(kind, variant, times):
     """As told() tells it, after so many exports of a cumulative series."""
-    if not histogram:
+    if kind == SUM:
         return ((variant + 1) * times,)
-    counts = [variant * times, times, 2 * variant * times]
+    counts = [variant * times, times, 2 * variant * times] if kind == HISTOGRAM else [variant * times, 3 * times]
     return (sum(counts), sum(counts) * 0.25, *counts)
 
 
@@ -141,23 +145,26 @@ class Stream:
 
     ID = b"%08d"
 
-    def __init__(self, name, histogram, temporality, first, n):
-        self.name, self.histogram, self.temporality, self.first, self.n = name, histogram, temporality, first, n
+    def __init__(self, name, first, n):
+        self.name, self.first, self.n = name, first, n
+        self.kind, self.temporality, _ = METRICS[name]
 
     def _point(self, variant, times):
         """What is before the number, and what is behind it."""
-        value = value_of(self.histogram, variant, times if self.temporality == CUMULATIVE else 1)
-        attribute_field = 9 if self.histogram else 7
+        value = value_of(self.kind, variant, times if self.temporality == CUMULATIVE else 1)
+        attributes = {SUM: 7, HISTOGRAM: 9, EXPONENTIAL: 1}[self.kind]
         head = struct.pack("<BQBQ", 2 << 3 | 1, BEGIN, 3 << 3 | 1, BEGIN + times * 10**9)
-        pair = lambda key, text: field(1, key) + field(2, field(1, text))
-        route = field(attribute_field, pair(b"http.route", b"/orders/%x" % (variant % 4)))
-        client = field(attribute_field, pair(b"client.id", b"8" * 8))
-        if self.histogram:
-            tail = struct.pack("<BQBd", 4 << 3 | 1, value[0], 5 << 3 | 1, value[1])
-            tail += field(6, struct.pack("<3Q", *value[2:])) + field(7, struct.pack("<2d", 1.0, 5.0))
-        else:
+        pair = lambda key, text: field(attributes, field(1, key) + field(2, field(1, text)))
+        head += pair(b"client.id", b"8" * 8) + pair(b"http.route", b"/orders/%x" % (variant % 4))
+        if self.kind == SUM:
             tail = struct.pack("<Bq", 6 << 3 | 1, value[0])
-        body = field(1, head + client + route + tail)
+        else:
+            tail = struct.pack("<BQBd", 4 << 3 | 1, value[0], 5 << 3 | 1, value[1])
+        if self.kind == HISTOGRAM:
+            tail += field(6, struct.pack("<3Q", *value[2:])) + field(7, struct.pack("<2d", 1.0, 5.0))
+        elif self.kind == EXPONENTIAL:  # at scale 0, from bucket -1 on
+            tail += struct.pack("<BQ", 7 << 3 | 1, value[2]) + field(8, b"\x08\x01" + field(2, b"\0" + varint(value[3])))
+        body = field(1, head + tail)
         at = body.index(b"8" * 8)
         return body[:at], body[at + 8:]
 
@@ -169,10 +176,9 @@ class Stream:
             end = min(first + POINTS, self.first + self.n)
             points = b"".join([formats[i % VARIANTS] % i for i in range(first, end)])
             data = points + bytes([2 << 3, self.temporality])
-            if self.histogram:
-                metric = field(1, self.name.encode()) + field(9, data)
-            else:
-                metric = field(1, self.name.encode()) + field(7, data + bytes([3 << 3, 1]))
+            if self.kind == SUM:
+                data += bytes([3 << 3, 1])  # monotonic
+            metric = field(1, self.name.encode()) + field({SUM: 7, HISTOGRAM: 9, EXPONENTIAL: 10}[self.kind], data)
             yield field(1, resource + field(2, field(2, metric)))
 
     def total(self, times=1):
@@ -184,7 +190,7 @@ class Stream:
         whole = ()
         for variant in range(VARIANTS):
             series = len(range(self.first + (variant - self.first) % VARIANTS, self.first + self.n, VARIANTS))
-            whole = plus(whole, tuple(x * series * times[0] for x in value_of(self.histogram, variant, times[1])))
+            whole = plus(whole, tuple(x * series * times[0] for x in value_of(self.kind, variant, times[1])))
         return whole
 
 
@@ -205,10 +211,9 @@ def totals_out(messages):
 
 
 def test_however_many_come_no_more_than_the_limit_go(stage):
-    limit, tracked = 1000, SERIES * 2
-    line = Line(stage, f"{{max_series: {5 * limit}, max_series_per_metric: {limit}, max_tracked: {tracked}}}")
-    shares = {"requests": 0.4, "bytes": 0.4, "latency": 0.1, "duration": 0.1}
-    streams = [Stream(name, *METRICS[name], 0, int(SERIES * share)) for name, share in shares.items()]
+    limit, tracked = 1000, SERIES
+    line = Line(stage, f"{{max_series: {7 * limit}, max_series_per_metric: {limit}, max_tracked: {tracked}}}")
+    streams = [Stream(name, 0, int(SERIES * share)) for name, (_, _, share) in METRICS.items()]
     base, bound, begin, times = line.memory("VmRSS"), line.bound(), time.monotonic(), 2
     for time_ in range(1, times + 1):
         for stream in streams:
@@ -219,12 +224,12 @@ def test_however_many_come_no_more_than_the_limit_go(stage):
         assert totals[stream.name] == stream.total(times), (stream.name, totals[stream.name], stream.total(times))
         assert len(series[stream.name]) <= limit
         assert any(attributes == OVERFLOW for _, attributes in series[stream.name])
-    assert sum(map(len, series.values())) <= 5 * limit
+    assert sum(map(len, series.values())) <= 7 * limit
     # the books
     assert line.figure("series") == sum(map(len, series.values()))
-    assert line.figure("series_limit") == 5 * limit and line.figure("tracked") <= line.figure("tracked_limit") == tracked
+    assert line.figure("series_limit") == 7 * limit and line.figure("tracked") <= line.figure("tracked_limit") == tracked
     assert line.figure("dropped_points_total") == 0
-    passed = sum(len(series[name]) - 1 for name in shares)
+    passed = sum(len(series[name]) - 1 for name in METRICS)
     assert line.figure("folded_points_total") == times * (sum(s.n for s in streams) - passed)
     # the culprit
     for stream in streams:
@@ -241,7 +246,7 @@ def test_however_many_come_no_more_than_the_limit_go(stage):
 
 # ---- limits
 
-def request_of(points, metric="requests", histogram=False, temporality=CUMULATIVE, resource="orders"):
+def request_of(points, metric="requests", kind=SUM, temporality=CUMULATIVE, resource="orders"):
     """A request of points as Source makes them."""
     request = MESSAGES.request("metrics")()
     group = request.resource_metrics.add()
@@ -249,9 +254,9 @@ def request_of(points, metric="requests", histogram=False, temporality=CUMULATIV
     a.key, a.value.string_value = "service.name", resource
     out = group.scope_metrics.add().metrics.add()
     out.name = metric
-    data = out.histogram if histogram else out.sum
+    data = getattr(out, kind)
     data.aggregation_temporality = temporality
-    if not histogram:
+    if kind == SUM:
         data.is_monotonic = True
     for attributes, start, now, value in points:
         point = data.data_points.add()
@@ -259,12 +264,16 @@ def request_of(points, metric="requests", histogram=False, temporality=CUMULATIV
         for key, text in attributes.items():
             a = point.attributes.add()
             a.key, a.value.string_value = key, text
-        if histogram:
-            point.count, point.sum = value[:2]
+        if kind == SUM:
+            point.as_int = value[0]
+            continue
+        point.count, point.sum = value[:2]
+        if kind == HISTOGRAM:
             point.bucket_counts.extend(value[2:])
             point.explicit_bounds.extend([1.0, 5.0])
         else:
-            point.as_int = value[0]
+            point.zero_count = value[2]
+            point.positive.bucket_counts.append(value[3])
     return request
 
 
@@ -311,8 +320,9 @@ def test_what_finds_no_place_is_dropped_and_counted(stage):
 class Source:
     """A series of one metric: it restarts, sometimes without saying so, says things twice and late, and is silent at times."""
 
-    def __init__(self, dice, number, histogram, temporality):
-        self.dice, self.histogram, self.temporality = dice, histogram, temporality
+    def __init__(self, dice, number, kind, temporality):
+        self.dice, self.temporality = dice, temporality
+        self.counts = {SUM: 1, HISTOGRAM: 3, EXPONENTIAL: 2}[kind]
         self.attributes = {"client.id": str(number), "constant": "x"}
         self.start, self.value, self.before = 0, (), None
 
@@ -320,8 +330,8 @@ class Source:
         dice = self.dice
         if dice.random() < 0.25 and self.start:
             return
-        steps = [dice.randrange(50) for _ in range(3)] if self.histogram else [dice.randrange(100)]
-        more = (sum(steps), sum(steps) * 0.25, *steps) if self.histogram else (steps[0],)
+        steps = [dice.randrange(50) for _ in range(self.counts)]
+        more = (sum(steps), sum(steps) * 0.25, *steps) if self.counts > 1 else (steps[0],)
         if self.temporality == DELTA:
             start, self.start = self.start or BEGIN, now
             yield self.attributes, start, now, more
@@ -366,13 +376,13 @@ def test_restarts_late_points_and_duplicates_leave_the_totals_alone(stage):
     for limits, series in (("{max_series_per_metric: 8}", 8), ("{metrics: [{name: '*', drop: [client.id]}]}", 1),
                            ("{metrics: [{name: '*', keep: [client.id], max_series: 8}]}", 8), ("{}", 40)):
         line = Line(stage, limits)
-        for name, (histogram, temporality) in METRICS.items():
-            sources = [Source(dice, i, histogram, temporality) for i in range(40)]
+        for name, (kind, temporality, _) in METRICS.items():
+            sources = [Source(dice, i, kind, temporality) for i in range(40)]
             life = [p for turn in range(1, 31) for s in sources for p in s.points(BEGIN + turn * 10**10)]
             came, went = Reader(), Reader()
             while life:
                 cut = dice.randrange(1, 200)
-                request = request_of(life[:cut], name, histogram, temporality)
+                request = request_of(life[:cut], name, kind, temporality)
                 life = life[cut:]
                 came.read([request])
                 went.read(line.send(request))
