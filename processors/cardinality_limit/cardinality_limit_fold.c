@@ -32,6 +32,12 @@ struct fold {
 	bool resource_followed;
 };
 
+/* A point of which the hashes are known. */
+struct looked_up {
+	struct point point;
+	uint64_t source, key; /* by all attributes, by those that stay */
+};
+
 static void follow_all(struct fold *f, Otlp__KeyValue *const *attributes, size_t n)
 {
 	const Otlp__Resource *r = f->resource;
@@ -42,23 +48,33 @@ static void follow_all(struct fold *f, Otlp__KeyValue *const *attributes, size_t
 	f->resource_followed = true;
 }
 
-static struct verdict judge(struct fold *f, const struct point *point, uint64_t *ret_source)
+/* The hashes of a point. What they will be looked up by is on its way from memory afterwards. */
+static void look_up(struct fold *f, void *message, struct looked_up *ret)
 {
 	struct cardinality *p = f->p;
-	Otlp__KeyValue **attributes = *point->attributes;
-	size_t n = *point->n_attributes;
-	uint64_t source = key_pair(p, f->family.id, key_attributes(p, attributes, n, NULL));
-	uint64_t key = source;
-	struct verdict v;
+	Otlp__KeyValue **attributes;
+	uint64_t all, kept;
+	size_t n;
 
-	*ret_source = source;
+	f->kind->open(message, &ret->point);
+	attributes = *ret->point.attributes;
+	n = *ret->point.n_attributes;
 	if (f->rule)
-		key = key_pair(p, f->family.id, key_attributes(p, attributes, n, f->rule));
-	if (p->scratch.failed) /* the hashes are worth nothing: the callers see it as well */
-		return (struct verdict){0};
-	v = limits_judge(p, &f->family, source, key, (uint32_t)(f->now_ns / NS_PER_MS));
+		all = key_attributes_ruled(p, attributes, n, f->rule, &kept);
+	else
+		kept = all = key_attributes(p, attributes, n);
+	ret->source = ret->key = key_pair(p, f->family.id, all);
+	if (f->rule)
+		ret->key = key_pair(p, f->family.id, kept);
+	limits_prefetch(p, &f->family, ret->source, ret->key);
+}
+
+static struct verdict judge(struct fold *f, const struct looked_up *l)
+{
+	struct verdict v = limits_judge(f->p, &f->family, l->source, l->key,
+	                                (uint32_t)(f->now_ns / NS_PER_MS));
 	if (v.fresh)
-		follow_all(f, attributes, n);
+		follow_all(f, *l->point.attributes, *l->point.n_attributes);
 	return v;
 }
 
@@ -167,37 +183,49 @@ static int point_fold(struct fold *f, struct series_place *s, uint64_t source,
 	return stays;
 }
 
-static int points_fold(struct fold *f, void **points, size_t *n)
+/* 1: the point stays; 0: it does not. */
+static int one_fold(struct fold *f, const struct looked_up *l)
 {
 	uint64_t *dropped = f->p->dropped;
-	size_t kept = 0;
+	struct verdict v = judge(f, l);
 	int r;
 
-	for (size_t i = 0; i < *n; i++) {
-		struct point point;
-		uint64_t source;
-		struct verdict v;
+	if (!v.series) {
+		dropped[f->family.mergeable ? DROPPED_SERIES : DROPPED_KIND]++;
+		return 0;
+	}
+	if (!v.joins)
+		return 1;
+	if (l->point.flags & OTLP__DATA_POINT_FLAGS__DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK ||
+	    !f->kind->is_valued(l->point.message)) {
+		dropped[DROPPED_VALUE]++;
+		return 0;
+	}
+	r = point_fold(f, v.series, l->source, &l->point);
+	if (r != -ENOSPC)
+		return r;
+	dropped[DROPPED_TRACKED]++;
+	return 0;
+}
 
-		f->kind->open(points[i], &point);
-		v = judge(f, &point, &source);
-		if (f->p->scratch.failed)
+static int points_fold(struct fold *f, void **points, size_t *n)
+{
+	struct looked_up l[LOOKED_UP_TOGETHER];
+	size_t kept = 0, together;
+	int r;
+
+	for (size_t at = 0; at < *n; at += together) {
+		together = *n - at < LOOKED_UP_TOGETHER ? *n - at : LOOKED_UP_TOGETHER;
+		for (size_t i = 0; i < together; i++)
+			look_up(f, points[at + i], &l[i]);
+		if (f->p->scratch.failed) /* the hashes are worth nothing */
 			return -ENOMEM;
-		if (!v.series) {
-			dropped[f->family.mergeable ? DROPPED_SERIES : DROPPED_KIND]++;
-		} else if (!v.joins) {
-			points[kept++] = points[i];
-		} else if (
-			point.flags &
-				OTLP__DATA_POINT_FLAGS__DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK ||
-			!f->kind->is_valued(points[i])) {
-			dropped[DROPPED_VALUE]++;
-		} else {
-			r = point_fold(f, v.series, source, &point);
-			if (r == -ENOMEM)
+		for (size_t i = 0; i < together; i++) {
+			r = one_fold(f, &l[i]);
+			if (r < 0)
 				return r;
-			dropped[DROPPED_TRACKED] += r == -ENOSPC;
-			if (r == 1)
-				points[kept++] = points[i];
+			if (r)
+				points[kept++] = l[i].point.message;
 		}
 	}
 	*n = kept;
@@ -302,8 +330,7 @@ static int scope_fold(struct fold *f, uint64_t resource, Otlp__ScopeMetrics *sm)
 
 	id = key_scope(f->p, resource, scope ? text(scope->name) : (struct slice){0},
 	               scope ? text(scope->version) : (struct slice){0},
-	               scope ? key_attributes(f->p, scope->attributes, scope->n_attributes, NULL)
-	                     : 0);
+	               scope ? key_attributes(f->p, scope->attributes, scope->n_attributes) : 0);
 	for (size_t i = 0; i < sm->n_metrics && r == 0; i++) {
 		r = metric_fold(f, id, sm->metrics[i], &empty);
 		if (!empty)
@@ -318,8 +345,7 @@ static int group_fold(struct fold *f, Otlp__ResourceMetrics *group)
 {
 	const Otlp__Resource *resource = group->resource;
 	uint64_t id =
-		resource ? key_attributes(f->p, resource->attributes, resource->n_attributes, NULL)
-			 : 0;
+		resource ? key_attributes(f->p, resource->attributes, resource->n_attributes) : 0;
 	int r = 0;
 
 	f->resource = resource;

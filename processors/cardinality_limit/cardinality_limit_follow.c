@@ -49,6 +49,8 @@ void follow_init(struct cardinality *p, uint64_t now_ns)
 
 static void followed_free(struct cardinality *p, struct followed *f)
 {
+	if (!f)
+		return;
 	budget_return(p->component.host->budget, sizeof *f + f->size);
 	free(f);
 }
@@ -59,6 +61,7 @@ static void followed_remove(struct cardinality *p, size_t slot)
 
 	followed_free(p, place->followed);
 	places_remove(&p->follow.places, slot);
+	memset(p->follow.recent, 0, sizeof p->follow.recent);
 }
 
 void follow_fini(struct cardinality *p)
@@ -169,25 +172,45 @@ static struct followed *followed_new(struct cardinality *p, const struct family 
 	return f;
 }
 
-static void follow(struct cardinality *p, const struct family *family, struct slice attribute,
-                   uint64_t value)
+static struct followed *followed_find(struct cardinality *p, const struct family *family,
+                                      struct slice attribute)
 {
 	uint64_t key = key_pair(p, family ? family->metric->key : 0, key_bytes(p, attribute));
 	struct followed_place *place = places_find(&p->follow.places, key);
 	struct followed *made;
 
-	if (!place) {
-		made = followed_new(p, family, attribute);
-		if (!made)
-			return;
-		if (!make_room(p)) {
-			followed_free(p, made);
-			return;
-		}
-		place = places_add(&p->follow.places, key);
-		place->followed = made;
+	if (place)
+		return place->followed;
+	made = followed_new(p, family, attribute);
+	if (!made || !make_room(p)) {
+		followed_free(p, made);
+		return NULL;
 	}
-	distinct_add(&place->followed->values, value);
+	place = places_add(&p->follow.places, key);
+	return place->followed = made;
+}
+
+static bool is_of(const struct followed *f, const struct family *family, struct slice attribute)
+{
+	return f && f->metric == (family ? family->metric->key : 0) &&
+	       slice_equal(attribute,
+	                   slice_of(f->names + f->attribute, f->size - f->attribute - 1u));
+}
+
+/* at: which attribute of its list it is. Most lists of a metric have the same attributes in the same
+ * order. */
+static void follow(struct cardinality *p, const struct family *family, size_t at,
+                   struct slice attribute, uint64_t value)
+{
+	struct followed **recent = &p->follow.recent[at % FOLLOW_RECENT];
+	struct followed *f = *recent;
+
+	if (!is_of(f, family, attribute))
+		f = followed_find(p, family, attribute);
+	if (!f)
+		return;
+	distinct_add(&f->values, value);
+	*recent = f;
 }
 
 void follow_wire(struct cardinality *p, const struct family *family, struct slice message,
@@ -195,6 +218,7 @@ void follow_wire(struct cardinality *p, const struct family *family, struct slic
 {
 	struct cursor c = cursor_of(message);
 	struct cursor_field attribute, part;
+	size_t at = 0;
 
 	while (cursor_next(&c, &attribute)) {
 		struct cursor inner = cursor_of(attribute.body);
@@ -205,7 +229,7 @@ void follow_wire(struct cardinality *p, const struct family *family, struct slic
 		while (cursor_next(&inner, &part))
 			if (part.number == 1 && part.type == WIRE_LENGTH)
 				name = part.body;
-		follow(p, family, name, key_bytes(p, attribute.body));
+		follow(p, family, at++, name, key_bytes(p, attribute.body));
 	}
 }
 
@@ -216,7 +240,7 @@ void follow_attributes(struct cardinality *p, const struct family *family,
 		struct slice name = slice_of(attributes[i]->key.data, attributes[i]->key.len);
 
 		if (!rule || rule_keeps(rule, name))
-			follow(p, family, name, key_attribute(p, attributes[i]));
+			follow(p, family, i, name, key_attribute(p, attributes[i]));
 	}
 }
 

@@ -76,8 +76,10 @@ enum dropped {
 };
 
 /* Attributes that are followed, and since when in this generation. */
+enum { FOLLOW_RECENT = 16 };
 struct follow {
 	struct places places;
+	struct followed *recent[FOLLOW_RECENT]; /* by their order in the list they came with */
 	size_t hand;
 	uint64_t generation;
 	uint32_t since_ms;
@@ -135,9 +137,11 @@ uint64_t key_scope(const struct cardinality *p, uint64_t resource, struct slice 
                    struct slice version, uint64_t attributes);
 uint64_t key_overflow(const struct cardinality *p); /* of the overflow's one attribute */
 
-/* The sum of the hashes of all attributes, of the rule's only; p->scratch.failed: no memory. */
-uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
-                        const struct rule *rule);
+/* The sum of the hashes of all attributes, and of those that the rule keeps; p->scratch.failed: no
+ * memory. */
+uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n);
+uint64_t key_attributes_ruled(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
+                              const struct rule *rule, uint64_t *ret_kept);
 uint64_t key_attribute(struct cardinality *p, const Otlp__KeyValue *attribute);
 /* The same of the fields of that number in a message. */
 uint64_t key_wire(const struct cardinality *p, struct slice message, uint32_t field);
@@ -153,6 +157,11 @@ void limits_family(struct cardinality *p, uint64_t scope, struct slice name, str
 /* source: the point by all its attributes; key: by those that stay. */
 struct verdict limits_judge(struct cardinality *p, const struct family *f, uint64_t source,
                             uint64_t key, uint32_t now_ms);
+/* Begins to fetch what limits_judge() will look at, and what a last value is kept in. Points whose
+ * places are fetched at the same time: */
+enum { LOOKED_UP_TOGETHER = 16 };
+void limits_prefetch(const struct cardinality *p, const struct family *f, uint64_t source,
+                     uint64_t key);
 void limits_fini(struct cardinality *p);
 void limits_sweep(struct cardinality *p, uint64_t now_ns);
 size_t limits_bound(const struct cardinality_config *c);

@@ -38,9 +38,13 @@ uint64_t key_overflow(const struct cardinality *p)
 
 static bool list_has(const struct string_list *l, struct slice key)
 {
-	for (size_t i = 0; i < l->count; i++)
-		if (slice_equal(slice_from_string(l->items[i]), key))
+	for (size_t i = 0; i < l->count; i++) {
+		const char *item = l->items[i];
+
+		if (*item == (key.len ? (char)*key.data : 0) &&
+		    slice_equal(slice_from_string(item), key))
 			return true;
+	}
 	return false;
 }
 
@@ -84,15 +88,29 @@ uint64_t key_attribute(struct cardinality *p, const Otlp__KeyValue *a)
 	return key_bytes(p, buffer_slice(&p->scratch));
 }
 
-uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
-                        const struct rule *rule)
+uint64_t key_attributes(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (!rule ||
-		    rule_keeps(rule, slice_of(attributes[i]->key.data, attributes[i]->key.len)))
-			sum += key_attribute(p, attributes[i]);
+		sum += key_attribute(p, attributes[i]);
+	return sum;
+}
+
+uint64_t key_attributes_ruled(struct cardinality *p, Otlp__KeyValue *const *attributes, size_t n,
+                              const struct rule *rule, uint64_t *ret_kept)
+{
+	uint64_t sum = 0, kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const ProtobufCBinaryData *key = &attributes[i]->key;
+		uint64_t hash = key_attribute(p, attributes[i]);
+
+		sum += hash;
+		if (rule_keeps(rule, slice_of(key->data, key->len)))
+			kept += hash;
+	}
+	*ret_kept = kept;
 	return sum;
 }
 

@@ -138,6 +138,18 @@ static struct series_place *overflow_find(struct cardinality *p, const struct fa
 	return series_add(p, f, f->overflow, true);
 }
 
+void limits_prefetch(const struct cardinality *p, const struct family *f, uint64_t source,
+                     uint64_t key)
+{
+	places_prefetch(&p->series, key);
+	if (!f->metric || !f->tracked)
+		return;
+	if (f->metric->n_overflow)
+		places_prefetch(&p->lasts, key_pair(p, f->overflow, source));
+	if (rule_has_labels(f->metric->rule))
+		places_prefetch(&p->lasts, key_pair(p, key, source));
+}
+
 struct verdict limits_judge(struct cardinality *p, const struct family *f, uint64_t source,
                             uint64_t key, uint32_t now_ms)
 {

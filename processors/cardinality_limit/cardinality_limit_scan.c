@@ -8,9 +8,6 @@
 
 #include <errno.h>
 
-/* Points whose places are fetched from memory at the same time. */
-enum { LOOKED_UP_TOGETHER = 16 };
-
 enum { RESOURCE_ATTRIBUTES = 1 }; /* field of Resource */
 
 struct scan {
@@ -233,7 +230,7 @@ static int scan_group(struct scan *s, const struct group *g, struct error *error
 	if (g->depth == DEPTH_WIRE) /* no bytes */
 		return 0;
 	s->touched = g->depth == DEPTH_FULL;
-	resource = key_attributes(s->p, g->resource->attributes, g->resource->n_attributes, NULL);
+	resource = key_attributes(s->p, g->resource->attributes, g->resource->n_attributes);
 	for (size_t i = 0; r == 0 && !s->touched && i < g->n_rest; i++)
 		r = scan_scopes(s, resource, g->rest[i], error);
 	return r;
