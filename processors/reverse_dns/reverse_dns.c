@@ -8,8 +8,8 @@
  *
  * A batch in which nothing has a name passes as the bytes that came.
  *
- * Fails: a hosts file that cannot be read (start, examine), a resolver that cannot be set up (start);
- * no memory for names (the batch is refused with RETRY). */
+ * Fails: a hosts file or a resolv.conf that cannot be read (start, examine), a resolver that cannot be
+ * set up (start); no memory for names (the batch is refused with RETRY). */
 #include "processors/reverse_dns/reverse_dns_internal.h"
 #include "processors/reverse_dns/reverse_dns_lookups.h"
 
@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LOOK_NS UINT64_C(1000000000)
 
@@ -168,6 +169,10 @@ static int reverse_dns_examine(struct component *component, struct error *error)
 	struct hosts *hosts;
 	int read;
 
+	if (r->look.resolv_path && access(r->look.resolv_path, R_OK) < 0)
+		return error_set(error, -errno,
+		                 "lookups: cannot read '%s': %s; name the resolvers with 'servers'",
+		                 r->look.resolv_path, strerror(errno));
 	if (!r->look.hosts_path)
 		return 0;
 	read = hosts_read(r->look.hosts_path, &r->look.hosts_version, &hosts, error);

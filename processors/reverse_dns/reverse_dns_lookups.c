@@ -215,6 +215,7 @@ static void ask(struct lookups *l, const struct address *a, uint64_t hash)
 	struct question *q = calloc(1, sizeof *q);
 	char text[PTR_QUESTION_SIZE];
 
+	l->sent++;
 	if (q) {
 		q->lookups = l;
 		q->address = *a;
@@ -224,7 +225,6 @@ static void ask(struct lookups *l, const struct address *a, uint64_t hash)
 		l->failed[FAILURE_NO_MEMORY]++;
 		return;
 	}
-	l->sent++;
 	ptr_question(a, text);
 	resolver_ask(l->resolver, text, on_answer, q);
 }
@@ -371,8 +371,8 @@ void lookups_collect(const struct lookups *l, const struct lookups_tried *tried,
 	                (double)cache.evicted);
 	metrics_gauge(sink, "weir_reverse_dns_lookups_in_flight", "Questions without an answer.",
 	              labels, (double)l->questions.count);
-	metrics_counter(sink, "weir_reverse_dns_lookups_sent", "Questions sent to a resolver.",
-	                labels, (double)l->sent);
+	metrics_counter(sink, "weir_reverse_dns_lookups_sent", "Questions to resolvers.", labels,
+	                (double)l->sent);
 	metrics_counter(sink, "weir_reverse_dns_lookups_answered",
 	                "Questions that were answered with a name.", labels, (double)l->answered);
 	for (size_t i = FAILURE_NONE + 1; i < FAILURES; i++)

@@ -26,7 +26,7 @@ bool ptr_may_be_asked(const struct address *a);
 void ptr_question(const struct address *a, char text[static PTR_QUESTION_SIZE]);
 
 struct ptr_answer {
-	char name[PTR_NAME_SIZE]; /* lower case */
+	char name[PTR_NAME_SIZE]; /* lower case; empty unless PTR_NAME */
 	uint32_t ttl_s;           /* the least on the way to it */
 };
 

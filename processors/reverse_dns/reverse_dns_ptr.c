@@ -106,7 +106,9 @@ enum ptr_result ptr_answer_read(struct slice message, const char *question, stru
 			dns_name(message, target, wanted);
 		}
 	}
-	if (r < 0)
+	if (r < 0) {
+		ret->name[0] = '\0';
 		return PTR_BAD;
+	}
 	return ret->name[0] ? PTR_NAME : pointers ? PTR_BAD : PTR_NONE;
 }

@@ -220,6 +220,25 @@ static void observed_names_are_used_without_any_option_unless_they_are_off(void 
 	stage_end(&s);
 }
 
+static void a_file_of_resolvers_must_be_there(void **state)
+{
+	struct error error = ERROR_INIT;
+	struct create_args args = {.id = "reverse_dns", .signal = SIGNAL_LOGS};
+	struct stage s;
+
+	stage_begin(&s);
+	args.config =
+		stage_config(&s, reverse_dns, "{lookups: {resolv_conf: /nowhere/resolv.conf}}");
+	args.host = &s.host;
+	assert_int_equal(reverse_dns->create(&args, &s.component, &error), 0);
+	assert_int_equal(reverse_dns->examine(s.component, &error), -ENOENT);
+	assert_string_equal(error.message,
+	                    "lookups: cannot read '/nowhere/resolv.conf': No such file or "
+	                    "directory; name the resolvers with 'servers'");
+	assert_int_equal(reverse_dns->start(s.component, NULL), -ENOENT);
+	stage_end(&s);
+}
+
 static void writes_names_beside_addresses(void **state)
 {
 	struct stage s;
@@ -522,6 +541,7 @@ int main(void)
 		cmocka_unit_test(replaces_addresses_and_keeps_them_in_every_signal),
 		cmocka_unit_test(observed_names_come_first_then_hosts_then_networks),
 		cmocka_unit_test(observed_names_are_used_without_any_option_unless_they_are_off),
+		cmocka_unit_test(a_file_of_resolvers_must_be_there),
 		cmocka_unit_test(writes_names_beside_addresses),
 		cmocka_unit_test(what_has_no_name_passes_as_it_came),
 		cmocka_unit_test(a_second_attribute_that_is_there_already_stays),
