@@ -4,8 +4,8 @@
  * leaves them at once, but its memory stays until the table is next written to: somebody may hold its
  * name.
  *
- * Memory, at most: capacity * (sizeof(struct entry) + sizeof(struct place) + NAMES_NAME_MAX) and 32
- * bytes for each in the two indexes. */
+ * Memory, at most, for each: sizeof(struct entry) + sizeof(struct place), the name rounded up, and 16
+ * bytes in each of the two indexes, which do not shrink. */
 #include "core/names/names.h"
 
 #include "core/base/clock.h"
