@@ -1,7 +1,8 @@
-/* A connection lives from its first segment, or the first that is seen of it, until both ends have
- * ended it, one has reset it, or there are too many. Its questions wait in the order in which they
- * were asked; answers come in any order (RFC 7766, section 7) and are matched by id and question, or
- * by id alone when one of both has no question. */
+/* A connection lives from its first segment, or the first that is seen of it, until it is over: reset,
+ * ended by both ends, or by one when nothing is open; or until there are too many. (The end that
+ * closes first does not see the other's FIN: its socket is gone by then.) Its questions wait in the
+ * order in which they were asked; answers come in any order (RFC 7766, section 7) and are matched by
+ * id and question, or by id alone when one of both has no question. */
 #include "receivers/dns/dns_streams.h"
 
 #include "core/l7/dns_stream.h"
@@ -118,7 +119,15 @@ static void connection_free(struct dns_streams *t, struct connection *c)
 	free(c);
 }
 
-/* The connection has ended: no more answers will come. */
+static bool is_over(const struct connection *c)
+{
+	bool some = c->directions[0].ended || c->directions[1].ended;
+	bool both = c->directions[0].ended && c->directions[1].ended;
+
+	return both || (some && c->open == 0);
+}
+
+/* No more answers will come. */
 static void connection_end(struct dns_streams *t, struct connection *c)
 {
 	struct question *q, *next;
@@ -433,15 +442,19 @@ void dns_streams_segment(struct dns_streams *t, const struct dns_segment *segmen
 		direction_take(t, c, d, segment, bytes);
 	if (segment->flags & DNS_SEGMENT_FIN)
 		d->ended = true;
-	if ((segment->flags & DNS_SEGMENT_RESET) ||
-	    (c->directions[0].ended && c->directions[1].ended))
+	if ((segment->flags & DNS_SEGMENT_RESET) || is_over(c))
 		connection_end(t, c);
 }
 
 void dns_streams_sweep(struct dns_streams *t, uint64_t before_ns)
 {
+	struct connection *c;
 	struct question *q;
 
-	while ((q = LIST_FIRST(&t->by_age, struct question, by_age)) && q->asked_ns < before_ns)
+	while ((q = LIST_FIRST(&t->by_age, struct question, by_age)) && q->asked_ns < before_ns) {
+		c = q->connection;
 		unanswered_tell(t, q);
+		if (is_over(c))
+			connection_free(t, c);
+	}
 }

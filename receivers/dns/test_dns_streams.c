@@ -305,6 +305,27 @@ static void a_sweep_tells_the_old_questions_of_all_connections(void **state)
 	talk_end(&t);
 }
 
+/* The end that closes first does not see the other's FIN. */
+static void a_connection_that_one_end_has_closed_is_let_go_when_nothing_is_open(void **state)
+{
+	struct talk t;
+
+	for (unsigned sent = 0; sent <= SENT; sent += SENT) {
+		assert_true(talk_begin(&t, ROLE_CLIENT));
+		GIVE(&t, SENT | DNS_SEGMENT_FIRST, ASK("\1", NAME_A TYPE_A));
+		GIVE(&t, sent | DNS_SEGMENT_FIN, "");
+		assert_int_equal(stats_of(&t).streams, 1);
+		GIVE(&t, DNS_SEGMENT_FIRST, REPLY("\1", "\x80", NAME_A TYPE_A));
+		assert_int_equal(stats_of(&t).streams, 0);
+		GIVE(&t, SENT | DNS_SEGMENT_FIRST, ASK("\1", NAME_A TYPE_A));
+		GIVE(&t, sent | DNS_SEGMENT_FIN, "");
+		dns_exchanges_sweep(t.x, UINT64_MAX);
+		assert_told(&t, 2);
+		assert_int_equal(stats_of(&t).streams, 0);
+		talk_end(&t);
+	}
+}
+
 static void a_zone_transfer_is_one_exchange(void **state)
 {
 	struct talk t;
@@ -492,6 +513,8 @@ int main(void)
 		cmocka_unit_test(what_was_not_copied_does_not_delay_the_answer),
 		cmocka_unit_test(questions_are_unanswered_when_the_connection_ends),
 		cmocka_unit_test(a_sweep_tells_the_old_questions_of_all_connections),
+		cmocka_unit_test(
+			a_connection_that_one_end_has_closed_is_let_go_when_nothing_is_open),
 		cmocka_unit_test(a_zone_transfer_is_one_exchange),
 		cmocka_unit_test(the_messages_tell_the_role_that_is_not_known),
 		cmocka_unit_test(a_question_that_cannot_be_read_is_malformed_unless_it_is_answered),
