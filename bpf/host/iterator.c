@@ -5,41 +5,44 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* The kernel fills an iterator's buffer of eight pages and hands over no more than that at a time,
- * so a read with this much room leaves nothing behind that could be lost. */
-enum { READ_MAX = 65536 };
+int iterator_begin(const struct bpf_link *link)
+{
+	int fd = bpf_iter_create(bpf_link__fd(link));
+
+	return fd < 0 ? -errno : fd;
+}
+
+ssize_t iterator_read(int fd, void *room, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, room, size);
+	while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n < 0 ? -errno : n;
+}
 
 int iterator_run(const struct bpf_link *link, struct buffer *records)
 {
-	int fd = bpf_iter_create(bpf_link__fd(link));
 	uint8_t dropped[512], *room = dropped;
 	size_t size = sizeof dropped;
-	int pieces = 0;
+	int fd = iterator_begin(link), pieces = 0;
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	for (;;) {
 		if (records) {
-			room = buffer_reserve(records, READ_MAX);
-			size = READ_MAX;
+			room = buffer_reserve(records, ITERATOR_PIECE_MAX);
+			size = ITERATOR_PIECE_MAX;
 		}
-		if (!room) {
-			n = -1;
-			errno = ENOMEM;
-			break;
-		}
-		n = read(fd, room, size);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
+		n = room ? iterator_read(fd, room, size) : -ENOMEM;
 		if (n <= 0)
 			break;
 		pieces++;
 		if (records)
 			records->len += (size_t)n;
 	}
-	if (n < 0)
-		n = -errno;
 	close(fd);
 	return n < 0 ? (int)n : pieces;
 }

@@ -4,9 +4,21 @@
 
 #include "core/base/buffer.h"
 
+#include <sys/types.h>
+
 struct bpf_link;
 
-/* Runs it once; appends what it writes to records, or drops it when records is NULL. Returns how many
+/* The kernel fills a buffer of eight pages and hands over no more than that at a time, so a read
+ * with this much room leaves nothing behind that could be lost. */
+enum { ITERATOR_PIECE_MAX = 65536 };
+
+/* Begins a run: a descriptor for iterator_read(), which the caller closes, or a negative errno. */
+int iterator_begin(const struct bpf_link *link);
+
+/* The next piece of the run. Returns its length, 0 at the end, or a negative errno. */
+ssize_t iterator_read(int fd, void *room, size_t size);
+
+/* A whole run; appends what it writes to records, or drops it when records is NULL. Returns how many
  * pieces that came in, or a negative errno. */
 int iterator_run(const struct bpf_link *link, struct buffer *records);
 

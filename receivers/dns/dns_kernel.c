@@ -11,7 +11,6 @@
 #include "bpf/host/mounts.h"
 #include "bpf/host/refusal.h"
 #include "bpf/host/ring.h"
-#include "core/base/buffer.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -24,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RING_MIN = 65536, KEY_MAX = 64 };
+enum { RING_MIN = 65536, PASSES_MAX = 8 };
 /* Every kernel numbers the first cgroup so. */
 enum { ROOT_CGROUP_INODE = 1 };
 
@@ -33,7 +32,7 @@ struct dns_kernel {
 	struct dns_bpf *skeleton;
 	struct ring *ring;
 	struct dns_kernel_handler handler;
-	struct buffer overdue; /* of the sweep that goes on; kept for the next */
+	uint8_t piece[ITERATOR_PIECE_MAX], keys[ITERATOR_PIECE_MAX]; /* of the sweep that goes on */
 	size_t key_size;
 	_Atomic uint64_t unowned; /* unanswered questions without an owner */
 };
@@ -176,7 +175,6 @@ int dns_kernel_open(const struct logger *log, const struct dns_kernel_limits *li
 	if (log)
 		k->log = *log;
 	k->handler = *handler;
-	k->overdue = (struct buffer)BUFFER_INIT;
 	r = load(k, limits, error);
 	if (r < 0)
 		goto fail;
@@ -202,7 +200,6 @@ void dns_kernel_close(struct dns_kernel *k)
 		return;
 	ring_free(k->ring);
 	dns_bpf__destroy(k->skeleton);
-	buffer_fini(&k->overdue);
 	free(k);
 }
 
@@ -216,27 +213,64 @@ size_t dns_kernel_drain(struct dns_kernel *k, size_t max)
 	return ring_drain(k->ring, max);
 }
 
-int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns)
+static void unanswered(struct dns_kernel *k, const uint8_t *question)
 {
-	int questions = bpf_map__fd(k->skeleton->maps.questions), taken = 0, r;
+	struct dns_pending pending;
+
+	memcpy(&pending, question, sizeof pending);
+	if (!pending.owner.pid)
+		atomic_fetch_add(&k->unowned, 1);
+	k->handler.on_unanswered(k->handler.arg, &pending);
+}
+
+/* Takes away the n questions of a piece, and reports those that nobody else has taken meanwhile. The
+ * kernel goes through many keys at once and stops at one that is gone. */
+static int piece_take(struct dns_kernel *k, size_t n)
+{
+	int questions = bpf_map__fd(k->skeleton->maps.questions), taken = 0;
 	size_t size = k->key_size + sizeof(struct dns_pending);
 
-	buffer_clear(&k->overdue);
-	k->skeleton->bss->overdue_before_ns = before_ns;
-	r = iterator_run(k->skeleton->links.dns_overdue, &k->overdue);
-	/* What came in before a failure is good. */
-	for (size_t at = 0; at + size <= k->overdue.len; at += size) {
-		struct dns_pending pending;
+	for (size_t i = 0; i < n; i++)
+		memcpy(k->keys + i * k->key_size, k->piece + i * size, k->key_size);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t count = (uint32_t)(n - i);
 
-		if (bpf_map_delete_elem(questions, k->overdue.data + at) < 0)
-			continue; /* answered meanwhile */
-		memcpy(&pending, k->overdue.data + at + k->key_size, sizeof pending);
-		if (!pending.owner.pid)
-			atomic_fetch_add(&k->unowned, 1);
-		taken++;
-		k->handler.on_unanswered(k->handler.arg, &pending);
+		if (bpf_map_delete_batch(questions, k->keys + i * k->key_size, &count, NULL) < 0 &&
+		    errno != ENOENT)
+			return -errno;
+		for (; count > 0; count--, i++, taken++)
+			unanswered(k, k->piece + i * size + k->key_size);
 	}
-	return r < 0 ? r : taken;
+	return taken;
+}
+
+int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns)
+{
+	size_t size = k->key_size + sizeof(struct dns_pending);
+	int taken = 0, fd, r = 0;
+
+	k->skeleton->bss->overdue_before_ns = before_ns;
+	/* The kernel finds its place again by counting, and may pass over some when others have gone:
+	 * until there is nothing left that would not come in one piece. */
+	for (int pass = 0; pass < PASSES_MAX; pass++) {
+		int pieces = 0;
+		ssize_t n;
+
+		fd = iterator_begin(k->skeleton->links.dns_overdue);
+		if (fd < 0)
+			return taken ? taken : fd;
+		while ((n = iterator_read(fd, k->piece, sizeof k->piece)) > 0 &&
+		       (r = piece_take(k, (size_t)n / size)) >= 0) {
+			taken += r;
+			pieces++;
+		}
+		close(fd);
+		if (n < 0 || r < 0)
+			return taken ? taken : n < 0 ? (int)n : r;
+		if (pieces <= 1)
+			break;
+	}
+	return taken;
 }
 
 void dns_kernel_stats(struct dns_kernel *k, struct dns_kernel_stats *ret)
