@@ -69,26 +69,6 @@ static unsigned steps_to_fit(int64_t low, int64_t high)
 	return steps;
 }
 
-void exponential_tidy(struct exponential *e)
-{
-	unsigned steps = 0;
-
-	if (e->scale < EXPONENTIAL_COARSEST)
-		e->scale = EXPONENTIAL_COARSEST;
-	if (!isfinite(e->zero_threshold) || e->zero_threshold < 0)
-		e->zero_threshold = 0;
-	coarsen(e, (int64_t)e->scale - EXPONENTIAL_FINEST);
-	for (int i = 0; i < 2; i++) {
-		struct exponential_side *s = &e->sides[i];
-		unsigned own;
-
-		side_trim(s);
-		own = s->n ? steps_to_fit(s->low, high_of(s)) : 0;
-		steps = own > steps ? own : steps;
-	}
-	coarsen(e, steps);
-}
-
 /* ---- the zero bucket */
 
 /* The first bucket that is not wholly within the threshold. True: the threshold is inside of it. */
@@ -126,6 +106,31 @@ static void swallow(struct exponential *e, int64_t first)
 			s->counts[k] = 0;
 		}
 		side_trim(s);
+	}
+}
+
+void exponential_tidy(struct exponential *e)
+{
+	unsigned steps = 0;
+	int64_t first;
+
+	if (e->scale < EXPONENTIAL_COARSEST)
+		e->scale = EXPONENTIAL_COARSEST;
+	if (!isfinite(e->zero_threshold) || e->zero_threshold < 0)
+		e->zero_threshold = 0;
+	coarsen(e, (int64_t)e->scale - EXPONENTIAL_FINEST);
+	for (int i = 0; i < 2; i++) {
+		struct exponential_side *s = &e->sides[i];
+		unsigned own;
+
+		side_trim(s);
+		own = s->n ? steps_to_fit(s->low, high_of(s)) : 0;
+		steps = own > steps ? own : steps;
+	}
+	coarsen(e, steps);
+	if (e->zero_threshold > 0) {
+		threshold_cuts(e, &first);
+		swallow(e, first);
 	}
 }
 
