@@ -248,6 +248,7 @@ void limits_sweep(struct cardinality *p, uint64_t now_ns)
 	uint64_t past = now_ns - p->swept_ns;
 	uint32_t now_ms = (uint32_t)(now_ns / NS_PER_MS);
 	uint8_t step = (uint8_t)(now_ns / (p->config->idle / LAST_STEPS));
+	bool all = past > 2 * p->config->idle; /* maybe so long that the circle came round */
 
 	if (past < p->config->idle / 64)
 		return;
@@ -264,7 +265,7 @@ void limits_sweep(struct cardinality *p, uint64_t now_ns)
 		struct last_place *last;
 
 		while ((last = places_at(&p->lasts, slot)) &&
-		       (uint8_t)(step - last->seen) > LAST_STEPS) {
+		       (all || (uint8_t)(step - last->seen) > LAST_STEPS)) {
 			last_free(p, last);
 			places_remove(&p->lasts, slot);
 		}

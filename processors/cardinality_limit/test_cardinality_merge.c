@@ -1,0 +1,460 @@
+/* Single cases of points that become one. */
+#include "core/base/clock.h"
+#include "core/data/build.h"
+#include "core/loop/timer.h"
+#include "processors/cardinality_limit/cardinality_limit_internal.h"
+#include "processors/cardinality_limit/test_stream.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+extern const struct component_type processor_cardinality_limit_type;
+
+static const struct component_type *const limiter = &processor_cardinality_limit_type;
+
+enum { MANY = 3000 };
+
+static Otlp__KeyValue **attributes_make(struct arena *a, unsigned source, size_t *ret_n)
+{
+	struct build_list list = {0};
+
+	assert_true(build_int(a, &list, "id", source));
+	*ret_n = list.count;
+	return (Otlp__KeyValue **)list.items;
+}
+
+struct value {
+	unsigned source;
+	uint64_t time;
+	bool is_real;
+	int64_t whole;
+	double real;
+};
+
+static Otlp__NumberDataPoint **numbers_make(struct arena *a, const struct value *v, size_t n)
+{
+	struct build_list points = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		Otlp__NumberDataPoint *p = BUILD(a, Otlp__NumberDataPoint, otlp__number_data_point);
+
+		p->attributes = attributes_make(a, v[i].source, &p->n_attributes);
+		p->time_unix_nano = v[i].time;
+		p->value_case = v[i].is_real ? OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE
+		                             : OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
+		if (v[i].is_real)
+			p->as_double = v[i].real;
+		else
+			p->as_int = v[i].whole;
+		assert_true(build_list_add(a, &points, p));
+	}
+	return (Otlp__NumberDataPoint **)points.items;
+}
+
+enum data { GAUGES, DELTAS, CUMULATIVES };
+
+/* What one point comes out of these. */
+static Otlp__NumberDataPoint *pass(struct stage *s, enum data data, const struct value *v, size_t n)
+{
+	struct error error = ERROR_INIT;
+	struct arena arena;
+	Otlp__Metric *m;
+
+	arena_init(&arena, NULL);
+	m = BUILD(&arena, Otlp__Metric, otlp__metric);
+	m->name = build_text("m");
+	if (data == GAUGES) {
+		m->data_case = OTLP__METRIC__DATA_GAUGE;
+		m->gauge = BUILD(&arena, Otlp__Gauge, otlp__gauge);
+		m->gauge->data_points = numbers_make(&arena, v, n);
+		m->gauge->n_data_points = n;
+	} else {
+		m->data_case = OTLP__METRIC__DATA_SUM;
+		m->sum = BUILD(&arena, Otlp__Sum, otlp__sum);
+		m->sum->data_points = numbers_make(&arena, v, n);
+		m->sum->n_data_points = n;
+		m->sum->aggregation_temporality = data == DELTAS ? 1 : 2;
+	}
+	if (s->n_kept)
+		stage_answer(s, (struct outcome){.status = OUTCOME_OK});
+	stage_consume(s, wire_batch(s, &arena, m));
+	arena_fini(&arena);
+	assert_int_equal(s->n_kept, 1);
+	assert_int_equal(s->kept[0]->items, 1);
+	assert_int_equal(batch_read(s->kept[0], &error), 0);
+	m = s->kept[0]->first->metrics->scope_metrics[0]->metrics[0];
+	return data == GAUGES ? m->gauge->data_points[0] : m->sum->data_points[0];
+}
+
+static void begin(struct stage *s, const char *config)
+{
+	stage_begin(s);
+	stage_create(s, limiter, config, SIGNAL_METRICS);
+}
+
+static void expect_int(const Otlp__NumberDataPoint *p, int64_t value)
+{
+	assert_int_equal(p->value_case, OTLP__NUMBER_DATA_POINT__VALUE_AS_INT);
+	assert_true(p->as_int == value);
+}
+
+static void expect_real(const Otlp__NumberDataPoint *p, double value)
+{
+	assert_int_equal(p->value_case, OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE);
+	assert_true(p->as_double == value);
+}
+
+/* ---- sums */
+
+static void a_sum_is_a_double_only_while_it_is_too_large_for_an_int(void **state)
+{
+	const struct value most[] = {{1, 1, .whole = INT64_MAX},
+	                             {2, 1, .whole = INT64_MAX},
+	                             {3, 1, .whole = 3}};
+	const struct value back[] = {{1, 2, .whole = INT64_MIN}, {3, 2, .whole = 4}};
+	const struct value deltas[] = {{1, 1, .whole = INT64_MAX},
+	                               {2, 1, .whole = INT64_MAX},
+	                               {3, 1, .whole = -INT64_MAX}};
+	static const char *const configs[] = {
+		"{max_series_per_metric: 1, metrics: [{name: m, gauge: sum}]}",
+		"{metrics: [{name: m, drop: [id], gauge: sum}]}"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct stage s;
+
+		begin(&s, configs[i]);
+		expect_real(pass(&s, CUMULATIVES, most, 3), 0x1p64);
+		expect_int(pass(&s, CUMULATIVES, back, 2), 3);
+		expect_real(pass(&s, GAUGES, most, 3), 0x1p64);
+		expect_int(pass(&s, GAUGES, back, 2), 3);
+		expect_int(pass(&s, DELTAS, deltas, 3), INT64_MAX);
+		stage_end(&s);
+	}
+}
+
+static void doubles_lose_nothing_on_the_way(void **state)
+{
+	static struct value v[MANY];
+	long double exact = 0;
+	Otlp__NumberDataPoint *p = NULL;
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 1}");
+	for (uint64_t time = 1; time < 50; time++) {
+		exact = 0;
+		for (unsigned i = 0; i < MANY; i++) {
+			v[i] = (struct value){i, time * NS_PER_S, true,
+			                      .real = 0.1 * (double)(time * i)};
+			exact += (long double)v[i].real;
+		}
+		p = pass(&s, CUMULATIVES, v, MANY);
+	}
+	expect_real(p, (double)exact);
+	/* One that is so large that nothing else is seen, and goes again. */
+	pass(&s, CUMULATIVES, &(struct value){7, 51 * NS_PER_S, true, .real = 1e12}, 1);
+	p = pass(&s, CUMULATIVES, &(struct value){7, 52 * NS_PER_S, true, .real = v[7].real}, 1);
+	expect_real(p, (double)exact);
+	stage_end(&s);
+}
+
+/* ---- gauges */
+
+static void ints_and_doubles_are_compared_exactly(void **state)
+{
+	const struct value v[] = {{1, 1, .whole = INT64_C(9007199254740993)},
+	                          {2, 1, true, .real = 9007199254740992.0},
+	                          {3, 1, true, .real = 1e300},
+	                          {4, 1, true, .real = -2.5},
+	                          {5, 1, .whole = -3}};
+	const struct value later[] = {{3, 2, true, .real = 0}, {5, 2, .whole = -2}};
+	struct stage s;
+
+	begin(&s, "{metrics: [{name: m, drop: [id], gauge: max}]}");
+	expect_real(pass(&s, GAUGES, v, 5), 1e300);
+	expect_int(pass(&s, GAUGES, later, 2), INT64_C(9007199254740993));
+	stage_end(&s);
+	begin(&s, "{metrics: [{name: m, drop: [id], gauge: min}]}");
+	expect_int(pass(&s, GAUGES, v, 5), -3);
+	expect_real(pass(&s, GAUGES, later, 2), -2.5);
+	stage_end(&s);
+}
+
+static void a_mean_is_of_each_series_latest_value(void **state)
+{
+	const struct value v[] = {{1, 1 * NS_PER_S, .whole = 1},
+	                          {2, 3 * NS_PER_S, .whole = 2},
+	                          {1, 2 * NS_PER_S, .whole = 4},
+	                          {2, 1 * NS_PER_S, .whole = 100}};
+	struct stage s;
+
+	begin(&s, "{metrics: [{name: m, drop: [id], gauge: mean}]}");
+	expect_real(pass(&s, GAUGES, v, 4), 3);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_merged_points_total") == 4);
+	stage_end(&s);
+}
+
+static void the_latest_gauge_is_that_of_its_time(void **state)
+{
+	const struct value v[] = {{1, 5, .whole = 1}, {2, 9, .whole = 2}, {1, 7, .whole = 4}};
+	Otlp__NumberDataPoint *p;
+	struct stage s;
+
+	begin(&s, "{metrics: [{name: m, drop: [id]}]}");
+	p = pass(&s, GAUGES, v, 3);
+	expect_int(p, 2);
+	assert_int_equal(p->time_unix_nano, 9);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_tracked") == 0);
+	stage_end(&s);
+}
+
+static void on_late(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void pause_for(struct stage *s, uint64_t ns)
+{
+	bool late = false;
+	struct timer *timer = timer_new(s->host.loop, on_late, &late);
+
+	assert_non_null(timer);
+	timer_start(timer, ns, 0); /* what is tested is that time has passed */
+	stage_wait(s, &late);
+	timer_free(timer);
+}
+
+static void an_idle_source_leaves_the_sum(void **state)
+{
+	static const uint64_t pauses[] = {300, 1650 /* seen: the circle came round */};
+	const struct value v[] = {{1, 1, .whole = 1}, {2, 1, .whole = 2}, {3, 1, .whole = 4}};
+	struct stage s;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin(&s, "{idle: 100ms, metrics: [{name: m, drop: [id], gauge: sum}]}");
+		expect_int(pass(&s, GAUGES, v, 3), 7);
+		pause_for(&s, pauses[i] * NS_PER_MS);
+		expect_int(pass(&s, GAUGES, &(struct value){2, 2, .whole = 16}, 1), 16);
+		stage_end(&s);
+	}
+}
+
+/* Values come, change and go; what stands is what is alive. */
+static void many_gauges_come_and_go(void **state)
+{
+	static struct value v[MANY];
+	static int64_t level[MANY];
+	struct stage s;
+
+	srand(5);
+	begin(&s, "{max_series_per_metric: 1, metrics: [{name: m, gauge: min}]}");
+	for (uint64_t round = 1; round < 30; round++) {
+		size_t n = 1 + (size_t)rand() % (round * 100);
+		int64_t least = INT64_MAX;
+
+		for (size_t i = 0; i < n; i++) {
+			unsigned source = (unsigned)rand() % MANY;
+
+			level[source] = 1 + rand() % 1000000;
+			v[i] = (struct value){source, round * NS_PER_S, .whole = level[source]};
+		}
+		for (size_t i = 0; i < MANY; i++)
+			if (level[i] && level[i] < least)
+				least = level[i];
+		expect_int(pass(&s, GAUGES, v, n), least);
+	}
+	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points_total") == 0);
+	stage_end(&s);
+}
+
+/* ---- bounds */
+
+static void what_is_tracked_stays_within_max_tracked_and_its_memory(void **state)
+{
+	static const char config[] =
+		"{max_series_per_metric: 3, max_tracked: 500, metrics: [{name: '*', gauge: max}]}";
+	static struct sample samples[MANY];
+	const double in = MANY;
+
+	srand(6);
+	for (unsigned i = 0; i < MANY; i++) {
+		samples[i] = (struct sample){i, 1, 2, .scale = 5};
+		for (size_t v = 0; v < VALUES; v++)
+			samples[i].counts.of[v] = (uint64_t)rand() % 2;
+	}
+	for (enum kind kind = SUM_INT; kind < KINDS; kind++) {
+		const struct cardinality_config *c;
+		struct stage s;
+		size_t used;
+
+		begin(&s, config);
+		used = s.budget.used;
+		for (size_t at = 0; at < MANY; at += 100) {
+			stage_consume(&s, stream_batch(&s, kind, true, samples + at, 100));
+			if (s.n_kept) /* something is left of it */
+				stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+		}
+		c = ((struct cardinality *)s.component)->config;
+		assert_true(s.budget.used - used <= limits_bound(c));
+		assert_in_range(stage_figure(&s, "weir_cardinality_limit_tracked"), 400, 500);
+		/* Each point is told of. */
+		assert_true(
+			stage_figure(&s, "weir_cardinality_limit_folded_points_total") +
+				stage_figure(&s, "weir_cardinality_limit_dropped_points_total") +
+				2 ==
+			in);
+		assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points_total") > 0);
+		stage_end(&s);
+	}
+}
+
+/* Whatever offsets, scales and thresholds: no total is lost, and the total stays small. */
+static void hostile_exponential_histograms_keep_their_totals(void **state)
+{
+	static const int32_t ends[] = {INT32_MIN, -5000, 0, 77, INT32_MAX};
+	static const double zeros[] = {0, 1, NAN, INFINITY, -1, 1e300};
+	uint64_t count = 0, told = 0;
+	struct stage s;
+
+	srand(7);
+	begin(&s, "{max_series_per_metric: 1}");
+	for (int i = 0; i < 300; i++) {
+		Otlp__ExponentialHistogramDataPoint *p;
+		struct build_list points = {0};
+		struct error error = ERROR_INIT;
+		struct arena arena;
+		Otlp__Metric *m;
+
+		arena_init(&arena, NULL);
+		m = BUILD(&arena, Otlp__Metric, otlp__metric);
+		p = BUILD(&arena, Otlp__ExponentialHistogramDataPoint,
+		          otlp__exponential_histogram_data_point);
+		m->name = build_text("m");
+		m->data_case = OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM;
+		m->exponential_histogram =
+			BUILD(&arena, Otlp__ExponentialHistogram, otlp__exponential_histogram);
+		m->exponential_histogram->aggregation_temporality = 2;
+		p->attributes = attributes_make(&arena, (unsigned)i, &p->n_attributes);
+		p->time_unix_nano = 1;
+		p->scale = i % 3 ? rand() % 40 - 20 : ends[rand() % 5];
+		p->zero_threshold = zeros[rand() % 6];
+		p->zero_count = p->count = (uint64_t)rand() % 9;
+		p->positive = BUILD(&arena, Otlp__ExponentialHistogramDataPoint__Buckets,
+		                    otlp__exponential_histogram_data_point__buckets);
+		p->positive->offset = ends[rand() % 5];
+		p->positive->n_bucket_counts = (size_t)rand() % 3000;
+		p->positive->bucket_counts =
+			arena_alloc_array(&arena, p->positive->n_bucket_counts + 1,
+		                          sizeof(uint64_t));
+		for (size_t k = 0; k < p->positive->n_bucket_counts; k++)
+			p->count += p->positive->bucket_counts[k] = (uint64_t)rand() % 100;
+		count += p->count;
+		assert_true(build_list_add(&arena, &points, p));
+		m->exponential_histogram->data_points =
+			(Otlp__ExponentialHistogramDataPoint **)points.items;
+		m->exponential_histogram->n_data_points = 1;
+		stage_consume(&s, wire_batch(&s, &arena, m));
+		arena_fini(&arena);
+		assert_int_equal(batch_read(s.kept[0], &error), 0);
+		m = s.kept[0]->first->metrics->scope_metrics[0]->metrics[0];
+		p = m->exponential_histogram->data_points[0];
+		assert_true(p->count == count);
+		told = p->zero_count;
+		assert_true(!p->positive || p->positive->n_bucket_counts <= 160);
+		for (size_t k = 0; p->positive && k < p->positive->n_bucket_counts; k++)
+			told += p->positive->bucket_counts[k];
+		assert_true(told == count);
+		stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+	}
+	stage_end(&s);
+}
+
+/* ---- what cannot be merged */
+
+static struct batch *summaries(struct stage *s, unsigned n)
+{
+	struct build_list points = {0};
+	struct batch *ret;
+	struct arena arena;
+	Otlp__Metric *m;
+
+	arena_init(&arena, NULL);
+	m = BUILD(&arena, Otlp__Metric, otlp__metric);
+	m->name = build_text("m");
+	m->data_case = OTLP__METRIC__DATA_SUMMARY;
+	m->summary = BUILD(&arena, Otlp__Summary, otlp__summary);
+	for (unsigned i = 0; i < n; i++) {
+		Otlp__SummaryDataPoint *p =
+			BUILD(&arena, Otlp__SummaryDataPoint, otlp__summary_data_point);
+
+		p->attributes = attributes_make(&arena, i, &p->n_attributes);
+		assert_true(build_list_add(&arena, &points, p));
+	}
+	m->summary->data_points = (Otlp__SummaryDataPoint **)points.items;
+	m->summary->n_data_points = n;
+	ret = wire_batch(s, &arena, m);
+	arena_fini(&arena);
+	return ret;
+}
+
+static void label_rules_leave_summaries_alone(void **state)
+{
+	struct error error = ERROR_INIT;
+	Otlp__Summary *summary;
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 5, metrics: [{name: m, drop: [id]}]}");
+	for (int round = 0; round < 2; round++) {
+		stage_consume(&s, summaries(&s, 10));
+		assert_int_equal(batch_read(s.kept[0], &error), 0);
+		assert_int_equal(s.kept[0]->items, 4); /* one place is the overflow's */
+		summary = s.kept[0]->first->metrics->scope_metrics[0]->metrics[0]->summary;
+		for (size_t i = 0; i < summary->n_data_points; i++) {
+			Otlp__SummaryDataPoint *p = summary->data_points[i];
+
+			assert_int_equal(p->n_attributes, 1);
+			assert_int_equal(p->attributes[0]->value->int_value, i);
+		}
+		stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+	}
+	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points_total") == 12);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_overflow_series") == 0);
+	stage_end(&s);
+}
+
+static void what_is_no_value_is_dropped_and_counted(void **state)
+{
+	struct value v[] = {{1, 1, true, .real = NAN},
+	                    {2, 1, .whole = 1},
+	                    {3, 1, true, .real = INFINITY}};
+	struct stage s;
+
+	begin(&s, "{metrics: [{name: m, drop: [id], gauge: sum}]}");
+	expect_int(pass(&s, GAUGES, v, 3), 1);
+	expect_int(pass(&s, CUMULATIVES, v, 3), 1);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points_total") == 4);
+	stage_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sum_is_a_double_only_while_it_is_too_large_for_an_int),
+		cmocka_unit_test(doubles_lose_nothing_on_the_way),
+		cmocka_unit_test(ints_and_doubles_are_compared_exactly),
+		cmocka_unit_test(a_mean_is_of_each_series_latest_value),
+		cmocka_unit_test(the_latest_gauge_is_that_of_its_time),
+		cmocka_unit_test(an_idle_source_leaves_the_sum),
+		cmocka_unit_test(many_gauges_come_and_go),
+		cmocka_unit_test(what_is_tracked_stays_within_max_tracked_and_its_memory),
+		cmocka_unit_test(hostile_exponential_histograms_keep_their_totals),
+		cmocka_unit_test(label_rules_leave_summaries_alone),
+		cmocka_unit_test(what_is_no_value_is_dropped_and_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
