@@ -20,6 +20,7 @@ static const char *const kind_names[] = {
 	[KIND_ENDPOINT] = "endpoint",
 	[KIND_COMPONENT] = "component id",
 	[KIND_STRING_LIST] = "list of strings",
+	[KIND_UINT_LIST] = "list of ints",
 	[KIND_STRING_MAP] = "map of strings",
 	[KIND_SCALAR] = "string, number or bool",
 	[KIND_GROUP] = "block",
@@ -172,6 +173,18 @@ void describe_markdown(const struct option *options, struct buffer *out)
 
 static void schema_object(const struct option *options, bool optional, struct buffer *out);
 
+static void schema_number(const struct option *option, struct buffer *out)
+{
+	buffer_printf(out, "{\"type\":\"%s\"", option->kind == KIND_FLOAT ? "number" : "integer");
+	if (option->min != 0 || option->max != 0)
+		buffer_printf(out, ",\"minimum\":%.17g", option->min);
+	else if (option->kind == KIND_UINT || option->kind == KIND_UINT_LIST)
+		buffer_append_string(out, ",\"minimum\":0");
+	if ((option->min != 0 || option->max != 0) && option->max >= option->min)
+		buffer_printf(out, ",\"maximum\":%.17g", option->max);
+	buffer_append_byte(out, '}');
+}
+
 /* The type alone; null and ${...} are added round it. */
 static void schema_type(const struct option *option, struct buffer *out)
 {
@@ -186,14 +199,11 @@ static void schema_type(const struct option *option, struct buffer *out)
 	case KIND_INT:
 	case KIND_UINT:
 	case KIND_FLOAT:
-		buffer_printf(out, "{\"type\":\"%s\"",
-		              option->kind == KIND_FLOAT ? "number" : "integer");
-		if (option->min != 0 || option->max != 0)
-			buffer_printf(out, ",\"minimum\":%.17g", option->min);
-		else if (option->kind == KIND_UINT)
-			buffer_append_string(out, ",\"minimum\":0");
-		if ((option->min != 0 || option->max != 0) && option->max >= option->min)
-			buffer_printf(out, ",\"maximum\":%.17g", option->max);
+		schema_number(option, out);
+		break;
+	case KIND_UINT_LIST:
+		buffer_append_string(out, "{\"type\":[\"array\",\"integer\"],\"items\":");
+		schema_number(option, out);
 		buffer_append_byte(out, '}');
 		break;
 	case KIND_ENUM:

@@ -26,11 +26,12 @@ enum option_kind {
 	KIND_ENDPOINT,    /* struct endpoint */
 	KIND_COMPONENT,   /* const char *: id of another component, usually an extension */
 	KIND_STRING_LIST, /* struct string_list; a plain string is split on commas */
-	KIND_STRING_MAP,  /* struct string_map: free keys, string values */
-	KIND_SCALAR,      /* struct scalar: text, number or bool, as it is written */
-	KIND_GROUP,       /* a struct embedded in the config struct, with a table of its own */
-	KIND_OPTIONAL,    /* the same, with a bool enabled that says whether the block is on */
-	KIND_GROUP_LIST,  /* struct group_list: a list of maps, each filled as a struct of size
+	KIND_UINT_LIST, /* struct uint_list: integers from min to max; one alone is a list of one */
+	KIND_STRING_MAP, /* struct string_map: free keys, string values */
+	KIND_SCALAR,     /* struct scalar: text, number or bool, as it is written */
+	KIND_GROUP,      /* a struct embedded in the config struct, with a table of its own */
+	KIND_OPTIONAL,   /* the same, with a bool enabled that says whether the block is on */
+	KIND_GROUP_LIST, /* struct group_list: a list of maps, each filled as a struct of size
 			    bytes */
 };
 
@@ -46,6 +47,10 @@ enum option_flag {
 
 struct string_list {
 	const char **items;
+	size_t count;
+};
+struct uint_list {
+	uint64_t *items;
 	size_t count;
 };
 struct string_map {
@@ -122,6 +127,8 @@ struct option {
 	OPTION_ROW(type, field, KIND_COMPONENT, const char *, __VA_ARGS__)
 #define OPTION_STRING_LIST(type, field, ...)                                                       \
 	OPTION_ROW(type, field, KIND_STRING_LIST, struct string_list, __VA_ARGS__)
+#define OPTION_UINT_LIST(type, field, ...)                                                         \
+	OPTION_ROW(type, field, KIND_UINT_LIST, struct uint_list, __VA_ARGS__)
 #define OPTION_STRING_MAP(type, field, ...)                                                        \
 	OPTION_ROW(type, field, KIND_STRING_MAP, struct string_map, __VA_ARGS__)
 #define OPTION_SCALAR(type, field, ...)                                                            \

@@ -160,6 +160,19 @@ static void print_list(const struct string_list *list, bool hide, unsigned inden
 	}
 }
 
+static void print_numbers(const struct uint_list *list, bool hide, struct buffer *out)
+{
+	buffer_append_string(out, " [");
+	for (size_t i = 0; i < list->count; i++) {
+		buffer_append_string(out, i ? ", " : "");
+		if (hide)
+			buffer_append_string(out, redacted);
+		else
+			buffer_printf(out, "%" PRIu64, list->items[i]);
+	}
+	buffer_append_string(out, "]\n");
+}
+
 static void print_map(const struct string_map *map, bool hide, unsigned indent, struct buffer *out)
 {
 	buffer_append_string(out, map->count ? "\n" : " {}\n");
@@ -272,6 +285,9 @@ static void print_field(const struct option *option, const void *field, unsigned
 		return;
 	case KIND_STRING_LIST:
 		print_list(field, hide, indent, out);
+		return;
+	case KIND_UINT_LIST:
+		print_numbers(field, hide, out);
 		return;
 	case KIND_STRING_MAP:
 		print_map(field, hide, indent, out);

@@ -390,6 +390,31 @@ static int set_string_list(struct walk *w, const struct option *option, struct s
 	return 0;
 }
 
+static int set_uint_list(struct walk *w, const struct option *option, struct uint_list *field,
+                         const struct node *node, const struct path *path)
+{
+	bool is_list = node->kind == NODE_LIST;
+	struct option item = *option;
+	struct uint_list list = {0};
+	size_t count = is_list ? node->count : 1;
+
+	item.kind = KIND_UINT;
+	if (!is_list && !is_type(node, SCALAR_INT))
+		return value_refuse(w, option, node, path,
+		                    "source data must be an array or slice, got %s",
+		                    node_type_name(node));
+	if (count && !(list.items = arena_alloc_array(w->arena, count, sizeof *list.items)))
+		return value_no_memory(w, node->at, path);
+	for (; list.count < count; list.count++) {
+		const struct node *from = is_list ? node->entries[list.count].value : node;
+
+		if (set_integer(w, &item, &list.items[list.count], from, path) < 0)
+			return -EINVAL;
+	}
+	*field = list;
+	return 0;
+}
+
 /* Joined to what the field holds already: its default. */
 static int set_string_map(struct walk *w, const struct option *option, struct string_map *field,
                           const struct node *node, const struct path *path)
@@ -484,6 +509,8 @@ int value_set(struct walk *w, const struct option *option, void *field, const st
 		return set_component(w, option, field, node, path);
 	case KIND_STRING_LIST:
 		return set_string_list(w, option, field, node, path);
+	case KIND_UINT_LIST:
+		return set_uint_list(w, option, field, node, path);
 	case KIND_STRING_MAP:
 		return set_string_map(w, option, field, node, path);
 	case KIND_SCALAR:

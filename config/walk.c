@@ -35,6 +35,8 @@ bool walk_is_empty(const struct option *option, const void *field)
 		return !endpoint_is_set(field);
 	case KIND_STRING_LIST:
 		return ((const struct string_list *)field)->count == 0;
+	case KIND_UINT_LIST:
+		return ((const struct uint_list *)field)->count == 0;
 	case KIND_STRING_MAP:
 		return ((const struct string_map *)field)->count == 0;
 	case KIND_SCALAR:

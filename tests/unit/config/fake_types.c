@@ -141,7 +141,10 @@ static const struct component_type otlp_exporter = {
 static const struct option hop_options[] = {
 	OPTION_STRING(struct fake_hop, hostname, .flags = OPTION_REQUIRED, .doc = "Name."),
 	OPTION_UINT(struct fake_hop, weight, .text = "1", .doc = "Share."),
-	OPTION_STRING_LIST(struct fake_hop, ports, .doc = "Ports."), OPTION_END};
+	OPTION_STRING_LIST(struct fake_hop, ports, .doc = "Ports."),
+	OPTION_UINT_LIST(struct fake_hop, codes, .text = "200", .min = 100, .max = 599,
+                         .doc = "Good ones."),
+	OPTION_END};
 static const struct option loadbalancing_options[] = {OPTION_GROUP_LIST(struct fake_loadbalancing,
                                                                         hops, struct fake_hop,
                                                                         hop_options,

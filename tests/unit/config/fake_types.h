@@ -56,6 +56,7 @@ struct fake_hop {
 	const char *hostname;
 	uint64_t weight;
 	struct string_list ports;
+	struct uint_list codes;
 };
 struct fake_loadbalancing {
 	struct group_list hops;

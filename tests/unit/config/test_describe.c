@@ -212,6 +212,7 @@ static void prints_everything_in_effect_and_secrets_when_asked(void **state)
 	                                              "      -\n"
 	                                              "        hostname: \"yes\"\n"
 	                                              "        weight: 1\n"
+	                                              "        codes: [200]\n"
 	                                              "service:\n"
 	                                              "  pipelines:\n"
 	                                              "    traces:\n"

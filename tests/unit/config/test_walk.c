@@ -208,6 +208,49 @@ static void fills_each_block_of_a_list_with_defaults(void **state)
 	END;
 }
 
+static void fills_lists_of_integers(void **state)
+{
+	WITH(struct fake_loadbalancing, c, EXPORTER, "loadbalancing",
+	     "{hops: [{hostname: a}, {hostname: b, codes: 204}, {hostname: c, codes: [200, "
+	     "0x12c]}, "
+	     "{hostname: d, codes: []}]}");
+	const struct fake_hop *hops = c->hops.items;
+	assert_int_equal(hops[0].codes.count, 1);
+	assert_int_equal(hops[0].codes.items[0], 200);
+	assert_int_equal(hops[1].codes.count, 1);
+	assert_int_equal(hops[1].codes.items[0], 204);
+	assert_int_equal(hops[2].codes.count, 2);
+	assert_int_equal(hops[2].codes.items[1], 300);
+	assert_int_equal(hops[3].codes.count, 0);
+	END;
+}
+
+static void checks_each_integer_of_a_list(void **state)
+{
+	static const struct {
+		const char *yaml, *message;
+	} wrong[] = {
+		{"{hops: [{hostname: a, codes: [200, 600]}]}",
+	         "'codes' must be between 100 and 599, got \"600\""},
+		{"{hops: [{hostname: a, codes: ['200']}]}",
+	         "'codes' expected type 'int', got unconvertible type 'string'; write it "
+	         "without quotes"},
+		{"{hops: [{hostname: a, codes: {}}]}",
+	         "'codes' source data must be an array or slice, got map"},
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct fixture f;
+
+		open_fixture(&f);
+		fill(&f, EXPORTER, "loadbalancing", wrong[i].yaml);
+		assert_int_equal(f.result, -EINVAL);
+		assert_string_equal(f.diagnostics.items[0].message, wrong[i].message);
+		close_fixture(&f);
+	}
+	(void)state;
+}
+
 static void requires_what_is_required_also_without_any_value(void **state)
 {
 	struct fixture f;
@@ -345,6 +388,8 @@ int main(void)
 		cmocka_unit_test(obeys_enabled_in_any_optional_block),
 		cmocka_unit_test(does_not_look_into_a_block_that_is_switched_off),
 		cmocka_unit_test(fills_each_block_of_a_list_with_defaults),
+		cmocka_unit_test(fills_lists_of_integers),
+		cmocka_unit_test(checks_each_integer_of_a_list),
 		cmocka_unit_test(requires_what_is_required_also_without_any_value),
 		cmocka_unit_test(goes_on_after_a_mistake),
 		cmocka_unit_test(joins_maps_to_their_anchors),
