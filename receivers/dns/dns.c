@@ -16,7 +16,6 @@
 #include "receivers/dns/dns.h"
 
 #include "core/base/clock.h"
-#include "core/base/units.h"
 #include "core/names/names.h"
 
 #include <errno.h>
@@ -60,9 +59,9 @@ static const struct option dns_options[] = {
 	OPTION_ENUM(struct dns_config, events, events_values, .text = "failed",
                     .doc = "Which look-ups become log records: none, those with an error.type, or "
                            "all."),
-	OPTION_STRING_LIST(struct dns_config, ports, .text = "53",
-                           .doc = "Ports of servers that are watched, at most 16; 5353 adds "
-                                  "multicast DNS."),
+	OPTION_UINT_LIST(struct dns_config, ports, .text = "53", .min = 1, .max = 65535,
+                         .doc = "Ports of servers that are watched, at most 16; 5353 adds "
+                                "multicast DNS."),
 	OPTION_DURATION(struct dns_config, timeout, .text = "5s", .min = 1e8, .max = 6e10,
                         .doc = "A question that has no answer after so long is a failed look-up."),
 	OPTION_UINT(struct dns_config, max_names, .text = "100", .max = 1e6,
@@ -299,32 +298,13 @@ static void on_progress(void *arg)
 
 extern const struct component_type receiver_dns_type;
 
-/* False, and what is wrong, unless these are 1 to DNS_PORTS_MAX ports. */
-static int ports_read(const struct string_list *list, uint16_t ports[DNS_PORTS_MAX],
-                      struct error *error)
-{
-	if (!list->count || list->count > DNS_PORTS_MAX)
-		return error_set(error, -EINVAL, "ports: 1 to %d of them may be watched",
-		                 DNS_PORTS_MAX);
-	for (size_t i = 0; i < list->count; i++) {
-		char *end;
-		unsigned long port = strtoul(list->items[i], &end, 10);
-
-		if (list->items[i][0] < '0' || list->items[i][0] > '9' || *end || port < 1 ||
-		    port > UINT16_MAX)
-			return error_set(error, -EINVAL, "ports: \"%s\" is no port from 1 to 65535",
-			                 list->items[i]);
-		ports[i] = (uint16_t)port;
-	}
-	return 0;
-}
-
 static int dns_check(const void *config, struct error *error)
 {
 	const struct dns_config *c = config;
-	uint16_t ports[DNS_PORTS_MAX];
 
-	return ports_read(&c->ports, ports, error);
+	if (!c->ports.count || c->ports.count > DNS_PORTS_MAX)
+		return error_set(error, -EINVAL, "`ports` must name 1 to %d ports", DNS_PORTS_MAX);
+	return 0;
 }
 
 static void dns_destroy(struct component *c)
@@ -373,46 +353,42 @@ static int dns_create(const struct create_args *args, struct component **ret, st
 	struct dns *d = calloc(1, sizeof *d);
 	const struct dns_exchanges_limits limits = {.max_streams = STREAMS_KEPT,
 	                                            .max_open = STREAM_OPEN};
-	int r;
 
 	if (!d)
 		return error_no_memory(error);
 	component_init(&d->component, &receiver_dns_type, args);
 	d->config = args->config;
 	d->statistics_fd = -1;
-	d->n_ports = d->config->ports.count;
 	d->source = (struct source){.host_name = d->host_name,
 	                            .version = args->host->version,
 	                            .scope = "weir/receivers/dns",
 	                            .receiver = args->id,
 	                            .budget = args->host->budget};
 	table_create(d);
-	r = ports_read(&d->config->ports, d->ports, error);
-	if (r < 0)
-		goto failed;
 	d->exchanges = dns_exchanges_new(&limits, on_exchange, d);
 	d->processes = proc_cache_new("/proc", PROCESSES_KEPT);
 	if (!d->exchanges || !d->processes || delivery_create(d, args) < 0) {
-		r = error_no_memory(error);
-		goto failed;
+		dns_destroy(&d->component);
+		return error_no_memory(error);
 	}
 	*ret = &d->component;
 	return 0;
-failed:
-	dns_destroy(&d->component);
-	return r;
 }
 
 static int kernel_open(struct dns *d, struct error *error)
 {
+	const struct uint_list *ports = &d->config->ports;
+	uint16_t numbers[DNS_PORTS_MAX];
 	const struct dns_kernel_limits limits = {
 		.ring_bytes = d->config->ring_size,
 		.max_pending = (uint32_t)d->config->max_pending,
-		.ports = d->ports,
-		.n_ports = d->n_ports,
+		.ports = numbers,
+		.n_ports = ports->count < DNS_PORTS_MAX ? ports->count : DNS_PORTS_MAX,
 	};
 	const struct dns_kernel_handler handler = {on_answer, on_segment, on_unanswered, d};
 
+	for (size_t i = 0; i < limits.n_ports; i++)
+		numbers[i] = (uint16_t)ports->items[i];
 	return dns_kernel_open(&d->component.log, &limits, &handler, &d->kernel, error);
 }
 

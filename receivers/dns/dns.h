@@ -23,7 +23,7 @@ struct dns_config {
 	uint64_t collection_interval;
 	int temporality; /* enum dns_temporality */
 	int events;      /* enum dns_events */
-	struct string_list ports;
+	struct uint_list ports;
 	uint64_t timeout;
 	uint64_t max_names, name_labels;
 	bool per_process;
@@ -43,8 +43,6 @@ struct dns_counts {
 struct dns {
 	struct component component;
 	const struct dns_config *config;
-	uint16_t ports[DNS_PORTS_MAX];
-	size_t n_ports;
 	struct source source;
 	struct delivery_content content;
 	struct delivery delivery;
