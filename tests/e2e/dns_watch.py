@@ -57,6 +57,13 @@ class Watch:
     def lookups(self, **wanted):
         return sum(point.count for point in self.points(**wanted))
 
+    def sum_of_deltas(self, **wanted):
+        """Of the look-ups in all points that ever came."""
+        wanted = _dotted(wanted).items()
+        return sum(point.count for request in self.backend.received("metrics") for group in request.resource_metrics
+                   for scope in group.scope_metrics for metric in scope.metrics if metric.name == METRIC
+                   for point in metric.histogram.data_points if wanted <= lookups_of(point).items())
+
     def total(self, name, **wanted):
         """Of a counter."""
         return sum(point.as_int for point in self.points(name=name, **wanted))

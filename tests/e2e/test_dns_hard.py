@@ -4,6 +4,7 @@ elsewhere or with rubbish; chains of resolvers; TCP in pieces; more than fits.""
 import concurrent.futures
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -335,7 +336,6 @@ def test_counts_twenty_thousand_questions_a_second(stage):
 
 def test_counts_to_the_unit_what_finds_no_room(stage):
     """With the smallest ring, and a reader that is stopped for a while."""
-    import signal
     unbound = resolvers.unbound(stage, hosts=100)
     watch = Watch(stage, [unbound.port], options="events: none, ring_size: 64KiB")
     watch.weir.signal(signal.SIGSTOP)
@@ -344,6 +344,115 @@ def test_counts_to_the_unit_what_finds_no_room(stage):
     weirtest.wait_for(lambda: watch.lost() > 0)
     check_counts(watch, *counts)
     assert watch.lost() > 0
+
+
+def test_counts_questions_that_find_no_room(stage):
+    """Beyond max_pending."""
+    server = resolvers.Server(stage, lambda *_: None)
+    watch = Watch(stage, [server.port], options="timeout: 500ms, max_pending: 64")
+    client = resolvers.client(stage, server.address, server.port)
+    for n in range(200):
+        client.send(resolvers.question(f"p{n}.weir.test", number=n))
+
+    def settled():
+        return watch.lookups(error__type="timeout") + watch.lost() >= 400
+    weirtest.wait_for(settled, what="every question is told as unanswered or counted")
+    assert watch.lookups() + watch.lost() == 400
+    assert 0 < watch.lookups() <= 64
+    weirtest.wait_for(lambda: "a larger max_pending helps" in watch.weir.stderr())
+    # There is room again.
+    client.send(resolvers.question("after.weir.test"))
+    watch.wait_lookups(1, role="client", dns__question__name="after.weir.test", error__type="timeout")
+
+
+def test_sends_what_has_changed_with_delta_temporality(stage):
+    unbound = resolvers.unbound(stage, hosts=50)
+    watch = Watch(stage, [unbound.port], options="temporality: delta, max_names: 5, events: none")
+    for turn in range(1, 6):
+        resolvers.dig("127.0.0.1", unbound.port, [f"h{n}.weir.test" for n in range(5 * turn, 5 * turn + 5)] * (10 * turn))
+        total = 25 * turn * (turn + 1)
+        for role in ("client", "server"):
+            weirtest.wait_for(lambda: watch.sum_of_deltas(role=role) >= total, what=f"{total} look-ups are sent")
+            assert watch.sum_of_deltas(role=role) == total
+    assert watch.figure("replaced_names") > 0
+
+
+def test_folds_what_is_beyond_max_series(stage):
+    unbound = resolvers.unbound(stage, hosts=50)
+    watch = Watch(stage, [unbound.port], options="max_series: 3, events: none")
+    resolvers.dig("127.0.0.1", unbound.port, [f"h{n}.weir.test" for n in range(50)])
+    watch.wait_lookups(100)
+    assert watch.lookups(otel__metric__overflow=True) == 97
+    (_, resource, series), = watch.keys(otel__metric__overflow=True)
+    assert dict(series) == {"otel.metric.overflow": True} and "process.executable.name" not in dict(resource)
+
+
+def test_sees_through_address_translation(stage):
+    """As with a service address of Kubernetes or Docker's resolver: the client sees the address that it asked, the server
+    its own. Connected sockets, sockets that are not, and TCP."""
+    weirtest.need_programs("nft")
+    other = stage.namespace()
+    watch = Watch(stage, [53, 1053])
+    resolvers.unbound(stage, ("127.0.0.53",), port=1053, netns=other, hosts=3)
+    other.exec("ip", "addr", "add", "10.96.0.10/32", "dev", "lo")
+    rules = ("add table ip t; add chain ip t o { type nat hook output priority -100; }; "
+             "add rule ip t o ip daddr 10.96.0.10 meta l4proto { tcp, udp } th dport 53 dnat to 127.0.0.53:1053")
+    try:
+        other.exec("nft", rules)
+    except AssertionError as refused:
+        weirtest.skip(f"this kernel does not translate addresses: {refused}")
+    script = """if True:
+        import socket, sys
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(20)
+        s.sendto(bytes.fromhex(sys.argv[1]), ("10.96.0.10", 53))
+        assert s.recvfrom(4096)[1] == ("10.96.0.10", 53)
+    """
+    other.exec("/usr/bin/python3", "-c", script, resolvers.question("h0.weir.test").hex())
+    script = script.replace("s.sendto(", "s.connect(('10.96.0.10', 53)); s.sendto(")
+    other.exec("/usr/bin/python3", "-c", script, resolvers.question("h1.weir.test").hex())
+    answer, = resolvers.dig("10.96.0.10", 53, ["h2.weir.test +tcp"], netns=other)
+    assert answer["status"] == "NOERROR"
+    for name in ("h0.weir.test", "h1.weir.test", "h2.weir.test"):
+        watch.wait_lookups(1, role="client", dns__question__name=name, server__address="10.96.0.10", server__port=53,
+                           weir__dns__response__code="NOERROR")
+        watch.wait_lookups(1, role="server", dns__question__name=name, server__address="127.0.0.53", server__port=1053,
+                           weir__dns__response__code="NOERROR")
+    assert watch.lookups(dns__question__name="h0.weir.test") == 2
+
+
+def test_sees_who_asks_by_multicast(stage):
+    """A one-shot question of multicast DNS (RFC 6762, section 5.1), answered by two; once where it is watched."""
+    other = stage.namespace()
+    other.exec("ip", "link", "set", "lo", "multicast", "on")
+    other.exec("ip", "route", "add", "224.0.0.0/4", "dev", "lo")
+    watch = Watch(stage, [5353])
+    script = """if True:
+        import socket, sys
+        question, answer = (bytes.fromhex(word) for word in sys.argv[1:])
+        servers = []
+        for _ in range(2):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("", 5353))
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.251") +
+                         socket.inet_aton("127.0.0.1"))
+            servers.append(s)
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.sendto(question, ("224.0.0.251", 5353))
+        for s in [*servers, client]:
+            s.settimeout(20)
+        for s in servers:
+            peer = s.recvfrom(4096)[1]
+            s.sendto(answer, peer)
+            client.recv(4096)
+    """
+    question = resolvers.question("printer.local")
+    other.exec("/usr/bin/python3", "-c", script, question.hex(), resolvers.answer(question).hex())
+    wanted = {"dns__question__name": "printer.local", "weir__dns__response__code": "NOERROR"}
+    watch.wait_lookups(1, role="client", server__address="224.0.0.251", **wanted)
+    watch.wait_lookups(2, role="server", **wanted)
+    assert watch.lookups(dns__question__name="printer.local") == 3
 
 
 def test_ends_and_begins_during_traffic(stage):
