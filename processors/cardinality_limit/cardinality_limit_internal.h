@@ -122,6 +122,10 @@ struct family {
 	enum gauge_choice gauge;
 };
 
+/* Points that are hashed before the first of them is judged: what they are looked up by is fetched
+ * meanwhile. */
+enum { LOOKED_UP_TOGETHER = 16 };
+
 /* What becomes of a point. */
 struct verdict {
 	struct series_place *series; /* of which it becomes part; NULL: dropped */
@@ -157,9 +161,7 @@ void limits_family(struct cardinality *p, uint64_t scope, struct slice name, str
 /* source: the point by all its attributes; key: by those that stay. */
 struct verdict limits_judge(struct cardinality *p, const struct family *f, uint64_t source,
                             uint64_t key, uint32_t now_ms);
-/* Begins to fetch what limits_judge() will look at, and what a last value is kept in. Points whose
- * places are fetched at the same time: */
-enum { LOOKED_UP_TOGETHER = 16 };
+/* Begins to fetch from memory what limits_judge() will look at, and the last value. */
 void limits_prefetch(const struct cardinality *p, const struct family *f, uint64_t source,
                      uint64_t key);
 void limits_fini(struct cardinality *p);

@@ -247,7 +247,7 @@ def test_however_many_come_no_more_than_the_limit_go(stage):
 # ---- limits
 
 def request_of(points, metric="requests", kind=SUM, temporality=CUMULATIVE, resource="orders"):
-    """A request of points as Source makes them."""
+    """A request of (attributes, start, time, what it tells) each."""
     request = MESSAGES.request("metrics")()
     group = request.resource_metrics.add()
     a = group.resource.attributes.add()
