@@ -18,8 +18,6 @@
 
 #include <cmocka.h>
 
-enum { QUESTIONS = 64 };
-
 enum reply { REPLY_NOTHING, REPLY_NAME, REPLY_NAME_ERROR, REPLY_REFUSED, REPLY_GARBAGE };
 
 struct fixture {
@@ -263,10 +261,10 @@ static void who_does_not_answer_is_not_waited_for(void **state)
 	f.config.timeout = 20 * NS_PER_MS;
 	start(&f);
 	find(&f, "192.0.2.1");
+	wait_for(&f, one_was_asked);
 	wait_for(&f, nothing_in_flight);
 	assert_true(failed(&f, "timeout") == 1);
 	/* An answer that comes too late is nobody's. */
-	assert_int_equal(f.asked, 1);
 	reply_send(&f, REPLY_NAME);
 	assert_string_equal(find(&f, "192.0.2.1"), "");
 	assert_int_equal(f.asked, 1);
@@ -384,7 +382,7 @@ static void survives_failing_allocations(void **state)
 
 		begin(&f);
 		f.reply = REPLY_NAME;
-		f.config.timeout = 50 * NS_PER_MS;
+		f.config.timeout = NS_PER_S;
 		failing_memory_arm(n);
 		r = lookups_new(&f.config, &f.component, &f.lookups, &error);
 		if (r == 0 && (r = lookups_start(f.lookups, &error)) == 0)

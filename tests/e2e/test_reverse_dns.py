@@ -151,7 +151,7 @@ def looked_up(line, address):
 
 def test_asks_a_resolver_for_names(stage):
     resolver = knows(stage)
-    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{servers: ['127.0.0.1:{resolver.port}'], timeout: 500ms}}}}")
+    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{servers: ['127.0.0.1:{resolver.port}'], timeout: 2s}}}}")
     # What is not known yet passes at once.
     assert line.log("192.0.2.1") == {"server.address": "192.0.2.1"}
     settled(line)
@@ -186,7 +186,7 @@ def test_asks_over_ipv6_and_through_aliases(stage):
 def test_asks_the_next_resolver_when_one_does_not_answer(stage):
     silent = resolvers.Server(stage, lambda *_: None)
     resolver = knows(stage)
-    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{timeout: 200ms, "
+    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{timeout: 1s, "
                 f"servers: ['127.0.0.1:{silent.port}', '127.0.0.1:{resolver.port}']}}}}")
     assert looked_up(line, "192.0.2.1") == "db.weir.test"
     assert len(silent.questions) == 1
@@ -196,7 +196,7 @@ def test_asks_the_next_resolver_when_one_does_not_answer(stage):
 def test_late_and_false_answers_are_nobodys(stage):
     kept = []
     server = resolvers.Server(stage, lambda server, message, peer: kept.append((message, peer)))
-    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{servers: ['127.0.0.1:{server.port}'], timeout: 300ms}}}}")
+    line = Line(stage, LOOKUPS, processor=f"{{lookups: {{servers: ['127.0.0.1:{server.port}'], timeout: 1s}}}}")
 
     def name(message, number=None):
         """The answer that there is a name."""
