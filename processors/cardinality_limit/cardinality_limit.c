@@ -53,9 +53,10 @@ static const struct option cardinality_options[] = {
                     .max = SERIES_MAX,
                     .doc = "Series of one metric name that go on, the overflow series included."),
 	OPTION_UINT(struct cardinality_config, max_tracked, .text = "1000000", .max = TRACKED_MAX,
-                    .doc = "Places of 24 bytes for the last values of cumulative series that "
-                           "are folded or merged: a sum takes one, a histogram about one for each "
-                           "three buckets and two more. Beyond it their points are dropped."),
+                    .doc = "Places of 24 bytes for the last values of series that are folded or "
+                           "merged: a cumulative sum takes one, a cumulative histogram about one "
+                           "for each three buckets and three more, a gauge about three (none with "
+                           "last). Beyond it their points are dropped."),
 	OPTION_DURATION(struct cardinality_config, idle, .text = "10m", .min = 100e6,
                         .doc = "A series that has not come for so long leaves, and its place is "
                                "free within a quarter of it."),

@@ -17,13 +17,16 @@ extern const struct component_type processor_cardinality_limit_type;
 
 static const struct component_type *const limiter = &processor_cardinality_limit_type;
 
-enum { MANY = 3000 };
+enum { MANY = 3000, OVERFLOWN = 1000000 /* a source */ };
 
 static Otlp__KeyValue **attributes_make(struct arena *a, unsigned source, size_t *ret_n)
 {
 	struct build_list list = {0};
 
-	assert_true(build_int(a, &list, "id", source));
+	if (source == OVERFLOWN)
+		assert_true(build_bool(a, &list, "otel.metric.overflow", true));
+	else
+		assert_true(build_int(a, &list, "id", source));
 	*ret_n = list.count;
 	return (Otlp__KeyValue **)list.items;
 }
@@ -34,6 +37,7 @@ struct value {
 	bool is_real;
 	int64_t whole;
 	double real;
+	uint64_t start;
 };
 
 static Otlp__NumberDataPoint **numbers_make(struct arena *a, const struct value *v, size_t n)
@@ -44,7 +48,11 @@ static Otlp__NumberDataPoint **numbers_make(struct arena *a, const struct value 
 		Otlp__NumberDataPoint *p = BUILD(a, Otlp__NumberDataPoint, otlp__number_data_point);
 
 		p->attributes = attributes_make(a, v[i].source, &p->n_attributes);
+		p->start_time_unix_nano = v[i].start;
 		p->time_unix_nano = v[i].time;
+		p->n_exemplars = 1;
+		p->exemplars = arena_alloc(a, sizeof *p->exemplars);
+		p->exemplars[0] = BUILD(a, Otlp__Exemplar, otlp__exemplar);
 		p->value_case = v[i].is_real ? OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE
 		                             : OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
 		if (v[i].is_real)
@@ -160,6 +168,44 @@ static void doubles_lose_nothing_on_the_way(void **state)
 	p = pass(&s, CUMULATIVES, &(struct value){7, 52 * NS_PER_S, true, .real = v[7].real}, 1);
 	expect_real(p, (double)exact);
 	stage_end(&s);
+}
+
+static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state)
+{
+	const struct value v[] = {{1, 20, .whole = 1, .start = 9},
+	                          {2, 30, .whole = 2, .start = 4},
+	                          {3, 10, .whole = 4, .start = 6}};
+	const struct value more = {4, 40, .whole = 8, .start = 1};
+	Otlp__NumberDataPoint *p;
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 1}");
+	p = pass(&s, DELTAS, v, 3);
+	expect_int(p, 7);
+	assert_true(p->start_time_unix_nano == 4 && p->time_unix_nano == 30);
+	assert_int_equal(p->n_exemplars, 0);
+	p = pass(&s, CUMULATIVES, v, 3);
+	expect_int(p, 7);
+	assert_true(p->start_time_unix_nano == 9 && p->time_unix_nano == 30);
+	p = pass(&s, CUMULATIVES, &more, 1);
+	expect_int(p, 15);
+	assert_true(p->start_time_unix_nano == 9 && p->time_unix_nano == 40);
+	stage_end(&s);
+}
+
+static void a_point_of_an_overflow_joins_that_of_ours(void **state)
+{
+	const struct value v[] = {{1, 1, .whole = 1},
+	                          {OVERFLOWN, 1, .whole = 2},
+	                          {3, 1, .whole = 4}};
+	struct stage s;
+
+	for (enum data data = DELTAS; data <= CUMULATIVES; data++) {
+		begin(&s, "{max_series_per_metric: 1}");
+		expect_int(pass(&s, data, v, 3), 7);
+		assert_true(stage_figure(&s, "weir_cardinality_limit_series") == 1);
+		stage_end(&s);
+	}
 }
 
 /* ---- gauges */
@@ -373,6 +419,39 @@ static void hostile_exponential_histograms_keep_their_totals(void **state)
 	stage_end(&s);
 }
 
+/* What the option's text says of places. */
+static void places_are_about_as_many_as_the_documentation_says(void **state)
+{
+	enum { SERIES = 1000 };
+	static struct sample samples[SERIES];
+	static const struct {
+		enum kind kind;
+		double least, most; /* each */
+	} cases[] = {
+		{SUM_INT, 1, 1},
+		{BUCKETS, 7. / 3 + 1, 7. / 3 + 3.1},
+		{EXPONENTIAL, 38. / 3 + 2, 38. / 3 + 4.1}, /* 21 above zero, 17 below */
+		{GAUGE, 1.5, 3.5},
+	};
+
+	for (unsigned i = 0; i < SERIES; i++) {
+		samples[i] = (struct sample){i, 1, 2, .scale = 0};
+		for (size_t v = 0; v < VALUES; v++)
+			samples[i].counts.of[v] = values[v] == 0x1p-10 || values[v] == 1000 ||
+			                          values[v] == -1 || values[v] == -65536;
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		double places;
+		struct stage s;
+
+		begin(&s, "{max_series: 1, metrics: [{name: '*', gauge: sum}]}");
+		stage_consume(&s, stream_batch(&s, cases[i].kind, true, samples, SERIES));
+		places = stage_figure(&s, "weir_cardinality_limit_tracked") / SERIES;
+		assert_true(places >= cases[i].least && places <= cases[i].most);
+		stage_end(&s);
+	}
+}
+
 /* ---- what cannot be merged */
 
 static struct batch *summaries(struct stage *s, unsigned n)
@@ -444,6 +523,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sum_is_a_double_only_while_it_is_too_large_for_an_int),
+		cmocka_unit_test(a_total_reaches_from_its_first_start_to_the_latest_time),
+		cmocka_unit_test(a_point_of_an_overflow_joins_that_of_ours),
 		cmocka_unit_test(doubles_lose_nothing_on_the_way),
 		cmocka_unit_test(ints_and_doubles_are_compared_exactly),
 		cmocka_unit_test(a_mean_is_of_each_series_latest_value),
@@ -452,6 +533,7 @@ int main(void)
 		cmocka_unit_test(many_gauges_come_and_go),
 		cmocka_unit_test(what_is_tracked_stays_within_max_tracked_and_its_memory),
 		cmocka_unit_test(hostile_exponential_histograms_keep_their_totals),
+		cmocka_unit_test(places_are_about_as_many_as_the_documentation_says),
 		cmocka_unit_test(label_rules_leave_summaries_alone),
 		cmocka_unit_test(what_is_no_value_is_dropped_and_counted),
 	};
