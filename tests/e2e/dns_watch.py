@@ -33,7 +33,7 @@ class Watch:
 
     def __init__(self, stage, ports, options="", interval="200ms", **more):
         weirtest.need_root()
-        options = (["ports: [" + ", ".join(f'"{p}"' for p in ports) + "]"] if ports else []) + ([options] if options else [])
+        options = ([f"ports: {list(ports)}"] if ports else []) + ([options] if options else [])
         if "events:" not in "".join(options):
             options.append("events: all")
         self.backend, self._records, self._requests_read = Backend(stage), [], 0
