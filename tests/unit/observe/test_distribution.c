@@ -1,0 +1,94 @@
+#include "core/observe/distribution.h"
+#include "core/observe/sentence.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct distribution_bounds bounds = {3, {1, 2, 4}};
+
+static void a_value_on_a_bound_belongs_below_it(void **state)
+{
+	struct distribution d = {0};
+
+	distribution_add(&d, &bounds, 1);
+	distribution_add(&d, &bounds, 1.5);
+	distribution_add(&d, &bounds, 4);
+	distribution_add(&d, &bounds, 9);
+	assert_int_equal(d.count, 4);
+	assert_int_equal(d.buckets[0], 1);
+	assert_int_equal(d.buckets[1], 1);
+	assert_int_equal(d.buckets[2], 1);
+	assert_int_equal(d.buckets[3], 1);
+	assert_float_equal(d.sum, 15.5, 1e-12);
+	assert_float_equal(d.min, 1, 0);
+	assert_float_equal(d.max, 9, 0);
+	(void)state;
+}
+
+static void joined_is_as_if_added_to_one(void **state)
+{
+	static const double values[] = {3, 0.5, 7, 2};
+	struct distribution one = {0}, parts[2] = {{0}}, empty = {0};
+
+	for (size_t i = 0; i < 4; i++) {
+		distribution_add(&one, &bounds, values[i]);
+		distribution_add(&parts[i % 2], &bounds, values[i]);
+	}
+	distribution_join(&parts[0], &parts[1]);
+	distribution_join(&parts[0], &empty);
+	distribution_join(&empty, &parts[0]);
+	assert_memory_equal(&parts[0], &one, sizeof one);
+	assert_memory_equal(&empty, &one, sizeof one);
+	(void)state;
+}
+
+static void a_point_has_a_bucket_more_than_bounds(void **state)
+{
+	struct distribution d = {0};
+	Otlp__HistogramDataPoint *p;
+	struct arena a;
+
+	arena_init(&a, NULL);
+	distribution_add(&d, &bounds, 3);
+	p = distribution_build(&a, &d, &bounds);
+	assert_non_null(p);
+	assert_int_equal(p->n_explicit_bounds, 3);
+	assert_int_equal(p->n_bucket_counts, 4);
+	assert_int_equal(p->bucket_counts[2], 1);
+	assert_int_equal(p->count, 1);
+	arena_fini(&a);
+	(void)state;
+}
+
+static void a_sentence_names_endpoints_and_is_cut_at_its_end(void **state)
+{
+	struct address address;
+	struct sentence s = {.len = 0};
+
+	assert_true(address_parse(SLICE_LITERAL("2001:db8::1"), &address));
+	sentence_say_endpoint(&s, &address, 53);
+	assert_true(slice_equal(slice_of(s.text, s.len), SLICE_LITERAL("[2001:db8::1]:53")));
+	s.len = 0;
+	assert_true(address_parse(SLICE_LITERAL("10.0.0.1"), &address));
+	sentence_say_endpoint(&s, &address, 65535);
+	assert_true(slice_equal(slice_of(s.text, s.len), SLICE_LITERAL("10.0.0.1:65535")));
+	for (int i = 0; i < 1000; i++)
+		sentence_say_string(&s, "words ");
+	assert_int_equal(s.len, sizeof s.text);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_value_on_a_bound_belongs_below_it),
+		cmocka_unit_test(joined_is_as_if_added_to_one),
+		cmocka_unit_test(a_point_has_a_bucket_more_than_bounds),
+		cmocka_unit_test(a_sentence_names_endpoints_and_is_cut_at_its_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
