@@ -155,6 +155,13 @@ static bool compare_hits(struct map_node *node, void *arg)
 	return true;
 }
 
+/* Names that are asked for equally often differ by chance: without a margin they would take each
+ * other's places for ever. A name that was seen once may have been seen by mistake. */
+static bool is_clearly_more(uint64_t hits, uint64_t than)
+{
+	return hits > 2 * than + 1;
+}
+
 /* The name that makes room for one of so many hits, or NULL. That no name has fewer hits than the
  * least had when last looked at spares the look at all of them for most. */
 static struct dns_known_name *least_below(const struct dns_names *n, struct dns_name_set *set,
@@ -162,12 +169,12 @@ static struct dns_known_name *least_below(const struct dns_names *n, struct dns_
 {
 	struct search s = {.names = n};
 
-	if (hits < 2 || hits <= halved(set->floor, n->window - set->window))
+	if (!is_clearly_more(hits, halved(set->floor, n->window - set->window)))
 		return NULL;
 	map_each(&set->map, compare_hits, &s);
 	set->window = n->window;
 	set->floor = hits_of(n, s.least);
-	return set->floor < hits ? s.least : NULL;
+	return is_clearly_more(hits, set->floor) ? s.least : NULL;
 }
 
 /* A name that is not in its full set. */
@@ -206,6 +213,8 @@ struct dns_known_name *dns_names_find(struct dns_names *n, struct resource *reso
 	memcpy(lower, text.data, text.len);
 	dns_name_lower(lower, text.len);
 	text = slice_of(lower, text.len);
+	if (slice_equal(text, slice_of(dns_other_name.text, dns_other_name.len)))
+		return (struct dns_known_name *)&dns_other_name; /* somebody did ask for it */
 	hash = hash_bytes(lower, text.len);
 	window_count(n);
 	set = set_of(resource);

@@ -2,9 +2,10 @@
  * asked for most. Pure.
  *
  * While there is room every name is taken. Into a full set a name is taken in place of the least
- * frequent one, and only when it has been asked for more often than that, and more than once: a flood
- * of random names changes nothing but a sketch (count-min, conservative; TinyLFU's rule of admission).
- * All counts are halved every NAMES_WINDOW look-ups, so that what was frequent once makes room. */
+ * frequent one, and only when it has been asked for more than twice as often, and more than once: a
+ * flood of random names changes nothing but a sketch (count-min, conservative), as TinyLFU admits to
+ * a cache. All counts are halved every NAMES_WINDOW look-ups, so that what was frequent once makes
+ * room. */
 #ifndef WEIR_RECEIVERS_DNS_NAMES_H
 #define WEIR_RECEIVERS_DNS_NAMES_H
 
