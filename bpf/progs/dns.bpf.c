@@ -49,8 +49,8 @@ enum { TCP_SYN_SENT = 2, TCP_LISTEN = 10 };
 enum { TCP_FIN_BIT = 1, TCP_SYN_BIT = 2, TCP_RST_BIT = 4 };
 enum { PORT_MDNS = 5353 };
 enum { NAME_MAX = 255, LABELS_MAX = 128 };
-/* Of one packet to a TCP connection, which may be 64 KiB before it is cut into segments. */
-enum { PIECES_MAX = 16 };
+/* Of one packet to a TCP connection, which may be large before it is cut into segments. */
+enum { PIECES_MAX = 32 };
 /* A segment that is further away from what was read is no part of the stream. */
 enum { SEQUENCE_FAR = 1 << 30 };
 
@@ -552,6 +552,13 @@ __noinline int question_search(struct notes *n, struct message *m)
 	return found;
 }
 
+/* The receiver takes questions away too: only one of both reports each. Before 6.4 the upper half of
+ * what the kernel returns here is not filled. */
+static __always_inline bool question_take(struct question_key *key)
+{
+	return (int)bpf_map_delete_elem(&questions, key) == 0;
+}
+
 static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n, struct message *m,
                                           struct dns_pending *p, int flags, const __u8 *from,
                                           __u16 from_port)
@@ -561,9 +568,8 @@ static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n
 	bool stays = flags & DNS_ANSWER_OTHER_ADDRESS;
 
 	if (!a) {
-		lose(DNS_LOSS_RING_FULL);
-		if (!stays)
-			bpf_map_delete_elem(&questions, &m->key);
+		if (stays || question_take(&m->key))
+			lose(DNS_LOSS_RING_FULL);
 		return;
 	}
 	a->kind = DNS_EVENT_ANSWER;
@@ -588,9 +594,9 @@ static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n
 	a->first_ns = p->first_ns;
 	a->last_ns = p->last_ns;
 	a->answered_ns = bpf_ktime_get_ns();
-	/* The receiver takes questions away too: only one of both reports each. */
-	if (!stays && bpf_map_delete_elem(&questions, &m->key) < 0) {
+	if (!stays && !question_take(&m->key)) {
 		bpf_ringbuf_discard(a, BPF_RB_NO_WAKEUP);
+		lose(DNS_LOSS_NO_QUESTION);
 		return;
 	}
 	if (!a->owner.pid)
