@@ -61,6 +61,8 @@ static int file_line(const char *path, char *text, size_t size)
 }
 
 static const char lost_sockets[] = "the sockets receiver does not start";
+static const char lost_dns[] = "the dns receiver does not start";
+static const char lost_both[] = "the sockets and dns receivers do not start";
 static const char lost_nothing[] = "nothing: no receiver of weir needs it";
 
 static void check_kernel(const struct doctor *d)
@@ -77,7 +79,7 @@ static void check_kernel(const struct doctor *d)
 	btf = btf__load_vmlinux_btf();
 	if (!btf) {
 		snprintf(seen, sizeof seen, "cannot be read: %s", strerror(errno));
-		say(d, DOCTOR_FAIL, "kernel", "BTF", seen, lost_sockets,
+		say(d, DOCTOR_FAIL, "kernel", "BTF", seen, lost_both,
 		    "mount sysfs at /sys, or use a kernel built with CONFIG_DEBUG_INFO_BTF "
 		    "(Debian's are)");
 		return;
@@ -89,7 +91,7 @@ static void check_kernel(const struct doctor *d)
 	snprintf(seen, sizeof seen, "%u types%s%s", btf__type_cnt(btf) - 1,
 	         *missing ? "; missing:" : "", missing);
 	btf__free(btf);
-	say(d, *missing ? DOCTOR_FAIL : DOCTOR_OK, "kernel", "BTF", seen, lost_sockets,
+	say(d, *missing ? DOCTOR_FAIL : DOCTOR_OK, "kernel", "BTF", seen, lost_both,
 	    "use Linux 5.12 or newer");
 }
 
@@ -100,14 +102,14 @@ struct capability_need {
 };
 
 static const struct capability_need capability_needs[] = {
-	{CAP_BPF, DOCTOR_FAIL, lost_sockets},
-	{CAP_PERFMON, DOCTOR_FAIL, lost_sockets},
+	{CAP_BPF, DOCTOR_FAIL, lost_both},
+	{CAP_PERFMON, DOCTOR_FAIL, lost_both},
 	{CAP_SYS_PTRACE, DOCTOR_WARN,
          "paths of executables and the network namespaces of other users' processes are not seen"},
 	{CAP_SYS_ADMIN, DOCTOR_WARN,
          "connections that were open before the start in other network namespaces are not "
          "followed"},
-	{CAP_NET_ADMIN, DOCTOR_WARN, "cgroup and traffic-control programs"},
+	{CAP_NET_ADMIN, DOCTOR_FAIL, lost_dns},
 };
 
 static void check_capabilities(struct doctor *d)
@@ -124,7 +126,7 @@ static void check_capabilities(struct doctor *d)
 	d->capabilities = sets.effective;
 	if (capability_is_in_user_namespace())
 		say(d, DOCTOR_FAIL, "capability", "user namespace",
-		    "one of its own: the capabilities below do not count for eBPF", lost_sockets,
+		    "one of its own: the capabilities below do not count for eBPF", lost_both,
 		    "run weir outside of it (no rootless container)");
 	for (size_t i = 0; i < sizeof capability_needs / sizeof *capability_needs; i++) {
 		const struct capability_need *need = &capability_needs[i];
@@ -172,8 +174,12 @@ static const struct kind kinds[] = {
          .disables = "observation inside processes, such as TLS plaintext"},
 	{"program", "socket_filter", .plain = probe_socket_filter, .without = DOCTOR_WARN,
          .disables = "packets observed without a cgroup"},
-	{"program", "cgroup_skb", .plain = probe_cgroup_skb, .without = DOCTOR_WARN,
-         .disables = "packets observed by cgroup"},
+	{"program", "cgroup_skb", .plain = probe_cgroup_skb, .without = DOCTOR_FAIL,
+         .disables = lost_dns},
+	{"program", "cgroup/post_bind4", .plain = probe_cgroup_bind, .without = DOCTOR_FAIL,
+         .disables = lost_dns},
+	{"program", "cgroup/sendmsg4", .plain = probe_cgroup_sendmsg, .without = DOCTOR_FAIL,
+         .disables = lost_dns},
 	{"program", "sock_ops", .plain = probe_sock_ops, .without = DOCTOR_WARN,
          .disables = "round-trip times as they are measured"},
 	{"program", "tc", .plain = probe_tc, .without = DOCTOR_WARN,
@@ -187,21 +193,22 @@ static const struct kind kinds[] = {
 	{"program", "lsm", .named = probe_lsm, .name = "file_open", .without = DOCTOR_WARN,
          .disables = lost_nothing},
 	{"map", "ringbuf", .plain = probe_ring_buffer, .without = DOCTOR_FAIL,
-         .disables = lost_sockets},
+         .disables = lost_both},
 	{"map", "sk_storage", .plain = probe_socket_storage, .without = DOCTOR_FAIL,
-         .disables = lost_sockets},
+         .disables = lost_both},
 };
 
 static void check_kinds(const struct doctor *d)
 {
 	char missing[64], fix[192];
 
-	capability_missing(d->capabilities, false, missing, sizeof missing);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		const struct kind *k = &kinds[i];
 		struct probe_result r = k->plain ? k->plain() : k->named(k->name);
 		char seen[128];
 
+		capability_missing(d->capabilities, k->disables == lost_dns, missing,
+		                   sizeof missing);
 		if (r.error)
 			snprintf(seen, sizeof seen, "refused: %s: %s", r.step, strerror(-r.error));
 		else
@@ -295,6 +302,21 @@ static void check_mount(const struct doctor *d, const char *check, const char *t
 		    r == -ENOENT ? "not mounted" : strerror(-r), disables, fix);
 }
 
+static void check_cgroup(const struct doctor *d)
+{
+	char path[512];
+
+	check_mount(d, "cgroup2", "cgroup2", DOCTOR_FAIL,
+	            "the dns receiver does not start; container ids come from cgroup v1 only",
+	            "`mount -t cgroup2 none /sys/fs/cgroup/unified`, or boot with "
+	            "systemd.unified_cgroup_hierarchy=1");
+	if (mounts_find("cgroup2", path, sizeof path) == 0 && !mounts_is_cgroup_root(path))
+		say(d, DOCTOR_WARN, "mount", "cgroup2 root", "a cgroup below the host's root",
+		    "the dns receiver sees nothing outside of it",
+		    "run the container in the host's cgroup namespace, or mount the host's "
+		    "/sys/fs/cgroup there");
+}
+
 static void check_limits(const struct doctor *d)
 {
 	struct rlimit limit;
@@ -366,10 +388,7 @@ void doctor_run(void (*line)(void *arg, const struct doctor_line *), void *arg)
 	check_capabilities(&d);
 	check_kinds(&d);
 	check_settings(&d);
-	check_mount(&d, "cgroup2", "cgroup2", DOCTOR_WARN,
-	            "cgroup ids and cgroup programs; container ids come from cgroup v1 only",
-	            "`mount -t cgroup2 none /sys/fs/cgroup/unified`, or boot with "
-	            "systemd.unified_cgroup_hierarchy=1");
+	check_cgroup(&d);
 	check_mount(&d, "bpffs", "bpf", DOCTOR_OK, "", "");
 	check_mount(&d, "tracefs", "tracefs", DOCTOR_OK, "", "");
 	check_limits(&d);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* mountinfo writes space, tab, newline and backslash as \ and three octal digits. */
@@ -54,4 +55,12 @@ int mounts_find(const char *type, char *ret_path, size_t size)
 	free(line);
 	fclose(f);
 	return r;
+}
+
+bool mounts_is_cgroup_root(const char *path)
+{
+	struct stat s;
+
+	/* The first cgroup has the first number, on every kernel. */
+	return stat(path, &s) == 0 && s.st_ino == 1;
 }

@@ -250,6 +250,16 @@ struct probe_result probe_cgroup_skb(void)
 	return load_only(BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, 1);
 }
 
+struct probe_result probe_cgroup_bind(void)
+{
+	return load_only(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET4_POST_BIND, 1);
+}
+
+struct probe_result probe_cgroup_sendmsg(void)
+{
+	return load_only(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG, 1);
+}
+
 struct probe_result probe_sock_ops(void)
 {
 	return load_only(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, 1);

@@ -26,6 +26,8 @@ struct probe_result probe_socket_filter(void); /* on a socket of its own */
 
 /* These would touch traffic once attached: they are loaded only. */
 struct probe_result probe_cgroup_skb(void);
+struct probe_result probe_cgroup_bind(void);
+struct probe_result probe_cgroup_sendmsg(void);
 struct probe_result probe_sock_ops(void);
 struct probe_result probe_tc(void);
 

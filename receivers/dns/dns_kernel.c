@@ -20,12 +20,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { RING_MIN = 65536, PASSES_MAX = 8 };
-/* Every kernel numbers the first cgroup so. */
-enum { ROOT_CGROUP_INODE = 1 };
 
 struct dns_kernel {
 	struct logger log;
@@ -79,7 +76,6 @@ out:
 static int cgroup_open(struct dns_kernel *k, struct error *error)
 {
 	char path[PATH_MAX];
-	struct stat s;
 	int r = mounts_find("cgroup2", path, sizeof path), fd;
 
 	if (r == -ENOENT)
@@ -95,7 +91,7 @@ static int cgroup_open(struct dns_kernel *k, struct error *error)
 	if (fd < 0)
 		return error_set(error, -errno, "cannot open the cgroup v2 tree at %s: %s", path,
 		                 strerror(errno));
-	if (fstat(fd, &s) == 0 && s.st_ino != ROOT_CGROUP_INODE)
+	if (!mounts_is_cgroup_root(path))
 		log_warn(&k->log,
 		         "%s is not the root of the host's cgroup v2 tree: only processes below it "
 		         "are seen; mount the host's /sys/fs/cgroup there, or run the container in "
