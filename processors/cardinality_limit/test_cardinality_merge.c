@@ -64,7 +64,7 @@ static Otlp__NumberDataPoint **numbers_make(struct arena *a, const struct value 
 	return (Otlp__NumberDataPoint **)points.items;
 }
 
-enum data { GAUGES, DELTAS, CUMULATIVES };
+enum data { GAUGES, DELTAS, CUMULATIVES, UNSPECIFIED };
 
 /* What one point comes out of these. */
 static Otlp__NumberDataPoint *pass(struct stage *s, enum data data, const struct value *v, size_t n)
@@ -86,7 +86,7 @@ static Otlp__NumberDataPoint *pass(struct stage *s, enum data data, const struct
 		m->sum = BUILD(&arena, Otlp__Sum, otlp__sum);
 		m->sum->data_points = numbers_make(&arena, v, n);
 		m->sum->n_data_points = n;
-		m->sum->aggregation_temporality = data == DELTAS ? 1 : 2;
+		m->sum->aggregation_temporality = data == DELTAS ? 1 : data == CUMULATIVES ? 2 : 0;
 	}
 	if (s->n_kept)
 		stage_answer(s, (struct outcome){.status = OUTCOME_OK});
@@ -200,9 +200,10 @@ static void a_point_of_an_overflow_joins_that_of_ours(void **state)
 	                          {3, 1, .whole = 4}};
 	struct stage s;
 
-	for (enum data data = DELTAS; data <= CUMULATIVES; data++) {
+	for (enum data data = DELTAS; data <= UNSPECIFIED; data++) {
 		begin(&s, "{max_series_per_metric: 1}");
 		expect_int(pass(&s, data, v, 3), 7);
+		expect_int(pass(&s, data, v, 3), 7); /* told twice, or new deltas */
 		assert_true(stage_figure(&s, "weir_cardinality_limit_series") == 1);
 		stage_end(&s);
 	}
@@ -452,6 +453,54 @@ static void places_are_about_as_many_as_the_documentation_says(void **state)
 	}
 }
 
+/* ---- histograms */
+
+static void histograms_without_a_common_bound_keep_count_and_sum(void **state)
+{
+	static double bounds[][2] = {{1, 2}, {3, 4}};
+	static uint64_t counts[] = {1, 2, 3};
+	struct error error = ERROR_INIT;
+	struct stage s;
+
+	for (int cumulative = 0; cumulative < 2; cumulative++) {
+		Otlp__HistogramDataPoint *p;
+		struct build_list points = {0};
+		struct arena arena;
+		Otlp__Metric *m;
+
+		begin(&s, "{metrics: [{name: m, drop: [id]}]}");
+		arena_init(&arena, NULL);
+		for (unsigned i = 0; i < 2; i++) {
+			p = BUILD(&arena, Otlp__HistogramDataPoint, otlp__histogram_data_point);
+			p->attributes = attributes_make(&arena, i, &p->n_attributes);
+			p->count = 6;
+			p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
+			p->sum = 0.5;
+			p->n_explicit_bounds = 2;
+			p->explicit_bounds = bounds[i];
+			p->n_bucket_counts = 3;
+			p->bucket_counts = counts;
+			assert_true(build_list_add(&arena, &points, p));
+		}
+		m = BUILD(&arena, Otlp__Metric, otlp__metric);
+		m->name = build_text("m");
+		m->data_case = OTLP__METRIC__DATA_HISTOGRAM;
+		m->histogram = BUILD(&arena, Otlp__Histogram, otlp__histogram);
+		m->histogram->aggregation_temporality = cumulative ? 2 : 1;
+		m->histogram->data_points = (Otlp__HistogramDataPoint **)points.items;
+		m->histogram->n_data_points = 2;
+		stage_consume(&s, wire_batch(&s, &arena, m));
+		arena_fini(&arena);
+		assert_int_equal(batch_read(s.kept[0], &error), 0);
+		m = s.kept[0]->first->metrics->scope_metrics[0]->metrics[0];
+		assert_int_equal(m->histogram->n_data_points, 1);
+		p = m->histogram->data_points[0];
+		assert_true(p->count == 12 && p->sum == 1);
+		assert_true(!p->n_explicit_bounds && !p->n_bucket_counts);
+		stage_end(&s);
+	}
+}
+
 /* ---- what cannot be merged */
 
 static struct batch *summaries(struct stage *s, unsigned n)
@@ -534,6 +583,7 @@ int main(void)
 		cmocka_unit_test(what_is_tracked_stays_within_max_tracked_and_its_memory),
 		cmocka_unit_test(hostile_exponential_histograms_keep_their_totals),
 		cmocka_unit_test(places_are_about_as_many_as_the_documentation_says),
+		cmocka_unit_test(histograms_without_a_common_bound_keep_count_and_sum),
 		cmocka_unit_test(label_rules_leave_summaries_alone),
 		cmocka_unit_test(what_is_no_value_is_dropped_and_counted),
 	};
