@@ -17,17 +17,16 @@ struct dns_name_set {
 	struct resource *resource; /* its series hold it */
 	uint32_t window;           /* floor is of this one */
 	uint64_t floor;            /* no name has fewer hits */
+	/* No name that would have had to make room might go in this collection. */
+	bool waits;
+	uint32_t waits_since;
 };
 
 const struct dns_known_name dns_other_name = {.len = sizeof "~other" - 1, .text = "~other"};
 
-void dns_names_init(struct dns_names *n, size_t max_names, unsigned labels,
-                    void (*on_replaced)(void *arg, struct dns_known_name *name), void *arg)
+void dns_names_init(struct dns_names *n, size_t max_names, unsigned labels)
 {
-	*n = (struct dns_names){.max_names = max_names,
-	                        .labels = labels,
-	                        .on_replaced = on_replaced,
-	                        .arg = arg};
+	*n = (struct dns_names){.max_names = max_names, .labels = labels};
 }
 
 void dns_names_fini(struct dns_names *n)
@@ -142,16 +141,24 @@ static struct dns_known_name *name_add(const struct dns_names *n, struct dns_nam
 
 struct search {
 	const struct dns_names *names;
-	struct dns_known_name *least;
+	struct dns_known_name *least, *free; /* of all, and of those that may go */
 };
+
+static bool has_fewer(const struct dns_names *n, const struct dns_known_name *name,
+                      const struct dns_known_name *than)
+{
+	return !than || hits_of(n, name) < hits_of(n, than);
+}
 
 static bool compare_hits(struct map_node *node, void *arg)
 {
 	struct dns_known_name *name = CONTAINER_OF(node, struct dns_known_name, node);
 	struct search *s = arg;
 
-	if (!s->least || hits_of(s->names, name) < hits_of(s->names, s->least))
+	if (has_fewer(s->names, name, s->least))
 		s->least = name;
+	if (has_fewer(s->names, name, s->free) && s->names->may_go(s->names->arg, name))
+		s->free = name;
 	return true;
 }
 
@@ -163,18 +170,23 @@ static bool is_clearly_more(uint64_t hits, uint64_t than)
 }
 
 /* The name that makes room for one of so many hits, or NULL. That no name has fewer hits than the
- * least had when last looked at spares the look at all of them for most. */
+ * least had when last looked at, and that none may go before the next collection, spares the look at
+ * all of them for most. */
 static struct dns_known_name *least_below(const struct dns_names *n, struct dns_name_set *set,
                                           uint64_t hits)
 {
 	struct search s = {.names = n};
 
-	if (!is_clearly_more(hits, halved(set->floor, n->window - set->window)))
+	if (!is_clearly_more(hits, halved(set->floor, n->window - set->window)) ||
+	    (set->waits && set->waits_since == n->collection))
 		return NULL;
 	map_each(&set->map, compare_hits, &s);
 	set->window = n->window;
 	set->floor = hits_of(n, s.least);
-	return is_clearly_more(hits, set->floor) ? s.least : NULL;
+	set->waits_since = n->collection;
+	set->waits = is_clearly_more(hits, set->floor) &&
+	             !(s.free && is_clearly_more(hits, hits_of(n, s.free)));
+	return s.free && is_clearly_more(hits, hits_of(n, s.free)) ? s.free : NULL;
 }
 
 /* A name that is not in its full set. */

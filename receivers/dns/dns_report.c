@@ -117,7 +117,7 @@ static void report_series(struct dns *d, struct metrics_sink *sink,
 	                "Look-ups counted under ~other because of max_names.", labels,
 	                (double)d->table.names.folded);
 	metrics_counter(sink, "weir_receiver_dns_replaced_names",
-	                "Names whose series were added to ~other to make room for a name that is "
+	                "Names whose series ended to make room for a name that is "
 	                "asked for more often.",
 	                labels, (double)d->table.names.replaced);
 	metrics_counter(sink, "weir_receiver_dns_dropped_log_records",

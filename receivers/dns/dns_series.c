@@ -36,14 +36,6 @@ static void counts_free(struct aggregate *base)
 	free(s);
 }
 
-static void counts_join(struct dns_series *into, const struct dns_series *from)
-{
-	distribution_join(&into->durations, &from->durations);
-	into->retransmissions += from->retransmissions;
-	into->misdirected += from->misdirected;
-	into->base.unsent |= from->base.unsent;
-}
-
 /* NULL: no room, or no memory. The name is given back then. */
 static struct dns_series *create(struct dns_table *t, const struct dns_key *key, uint64_t hash)
 {
@@ -71,25 +63,15 @@ static struct dns_series *find(struct dns_table *t, const struct dns_key *key)
 	return s ? s : create(t, key, hash);
 }
 
-/* Totals of a series whose name makes room go where its look-ups go from now on. The new series, if
- * there is none yet, has counted since the old one did. */
-static void series_fold(struct dns_table *t, struct dns_series *s)
+static bool may_go(void *arg, const struct dns_known_name *name)
 {
-	struct dns_series copy = *s, *into;
+	const struct dns_series *s;
 
-	aggregate_remove(&t->series, &s->base);
-	copy.key.name = (struct dns_known_name *)&dns_other_name;
-	into = find(t, &copy.key);
-	if (!into) {
-		into = &t->overflow;
-		t->overflowed++;
-	} else if (!into->base.touched_ns) {
-		into->base.start_unix_ns = copy.base.start_unix_ns;
-		into->base.sent_unix_ns = copy.base.sent_unix_ns;
-	}
-	counts_join(into, &copy);
-	if (into != &t->overflow)
-		aggregate_touch(&t->series, &into->base, t->now_ns);
+	(void)arg;
+	LIST_FOR_EACH(s, &name->series, of_name)
+		if (s->base.unsent)
+			return false;
+	return true;
 }
 
 /* The resource is held by whoever asks for a name. */
@@ -102,7 +84,7 @@ static void on_replaced(void *arg, struct dns_known_name *name)
 		struct dns_series *s = LIST_FIRST(&name->series, struct dns_series, of_name);
 
 		last = s->of_name.next == &name->series;
-		series_fold(t, s);
+		aggregate_remove(&t->series, &s->base);
 	} while (!last);
 }
 
@@ -116,7 +98,10 @@ void dns_table_init(struct dns_table *t, const char *host_name,
 	*t = (struct dns_table){.timeout = (double)limits->timeout_ns / 1e9};
 	aggregates_init(&t->series, &kind, &t->overflow.base, host_name, limits->max_series,
 	                start_unix_ns);
-	dns_names_init(&t->names, limits->max_names, limits->name_labels, on_replaced, t);
+	dns_names_init(&t->names, limits->max_names, limits->name_labels);
+	t->names.may_go = may_go;
+	t->names.on_replaced = on_replaced;
+	t->names.arg = t;
 }
 
 void dns_table_fini(struct dns_table *t)
@@ -132,6 +117,7 @@ static struct dns_key key_of(struct dns_table *t, struct resource *resource,
 
 	memset(&key, 0, sizeof key); /* it is compared with its padding */
 	key.resource = resource;
+	t->names.collection = t->series.collection;
 	key.name = dns_names_find(&t->names, resource, e->question);
 	key.error = e->other_address ? NULL : dns_exchange_error(e);
 	key.server = e->server;
@@ -151,7 +137,6 @@ void dns_table_add(struct dns_table *t, struct resource *resource, const struct 
 	struct dns_series *s = NULL;
 	struct dns_key key;
 
-	t->now_ns = now_ns;
 	if (resource) {
 		key = key_of(t, resource, e);
 		s = find(t, &key);

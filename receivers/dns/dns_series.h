@@ -2,8 +2,9 @@
  *
  * A series is one set of attributes of one resource. At the limit of series (or without memory) a
  * look-up is added to the table's one overflow series, which has no attributes but
- * otel.metric.overflow=true; a name that makes room for another (dns_names) leaves what its series
- * counted to those of "~other": totals stay exact. */
+ * otel.metric.overflow=true. The series of a name that makes room for another (dns_names) end, as those
+ * do that expire: what they counted has been sent, and its look-ups count under "~other" from then on.
+ * Whoever adds up increases loses nothing and counts nothing twice. */
 #ifndef WEIR_RECEIVERS_DNS_SERIES_H
 #define WEIR_RECEIVERS_DNS_SERIES_H
 
@@ -39,7 +40,6 @@ struct dns_table {
 	struct dns_names names;
 	double timeout; /* seconds: what an unanswered look-up counts as */
 	uint64_t overflowed;
-	uint64_t now_ns; /* of the look-up that is being added */
 };
 
 struct dns_table_limits {

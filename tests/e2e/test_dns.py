@@ -206,6 +206,20 @@ def test_keeps_the_names_asked_most(stage):
     assert not watch.records()
 
 
+def test_loses_and_doubles_nothing_when_other_names_become_frequent(stage):
+    unbound = resolvers.unbound(stage, hosts=50)
+    watch = Watch(stage, [unbound.port], options="max_names: 5, events: none")
+    total = 0
+    for turn in range(4):
+        names = [f"h{5 * turn + n}.weir.test" for n in range(5)] * 20 * 3**turn
+        resolvers.dig("127.0.0.1", unbound.port, names)
+        total += len(names)
+        for role in ("client", "server"):
+            # Of all series that ever were: what counts elsewhere from then on has not taken its past along.
+            watch.wait_lookups(total, role=role)
+    assert watch.figure("replaced_names") > 0
+
+
 def test_cuts_names(stage):
     unbound = resolvers.unbound(stage, hosts=30)
     watch = Watch(stage, [unbound.port], options="name_labels: 2")
