@@ -20,18 +20,6 @@ void distribution_add(struct distribution *d, const struct distribution_bounds *
 	d->count++;
 }
 
-void distribution_join(struct distribution *into, const struct distribution *from)
-{
-	if (!from->count)
-		return;
-	into->min = into->count && into->min < from->min ? into->min : from->min;
-	into->max = into->count && into->max > from->max ? into->max : from->max;
-	into->sum += from->sum;
-	into->count += from->count;
-	for (size_t i = 0; i <= DISTRIBUTION_BOUNDS_MAX; i++)
-		into->buckets[i] += from->buckets[i];
-}
-
 Otlp__HistogramDataPoint *distribution_build(struct arena *a, const struct distribution *d,
                                              const struct distribution_bounds *bounds)
 {

@@ -23,9 +23,6 @@ struct distribution {
 void distribution_add(struct distribution *d, const struct distribution_bounds *bounds,
                       double value);
 
-/* Both have the same bounds. */
-void distribution_join(struct distribution *into, const struct distribution *from);
-
 /* A point without attributes and times, which points at both arguments: encode it while they are
  * there. NULL: no memory. */
 Otlp__HistogramDataPoint *distribution_build(struct arena *a, const struct distribution *d,

@@ -29,23 +29,6 @@ static void a_value_on_a_bound_belongs_below_it(void **state)
 	(void)state;
 }
 
-static void joined_is_as_if_added_to_one(void **state)
-{
-	static const double values[] = {3, 0.5, 7, 2};
-	struct distribution one = {0}, parts[2] = {{0}}, empty = {0};
-
-	for (size_t i = 0; i < 4; i++) {
-		distribution_add(&one, &bounds, values[i]);
-		distribution_add(&parts[i % 2], &bounds, values[i]);
-	}
-	distribution_join(&parts[0], &parts[1]);
-	distribution_join(&parts[0], &empty);
-	distribution_join(&empty, &parts[0]);
-	assert_memory_equal(&parts[0], &one, sizeof one);
-	assert_memory_equal(&empty, &one, sizeof one);
-	(void)state;
-}
-
 static void a_point_has_a_bucket_more_than_bounds(void **state)
 {
 	struct distribution d = {0};
@@ -86,7 +69,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_on_a_bound_belongs_below_it),
-		cmocka_unit_test(joined_is_as_if_added_to_one),
 		cmocka_unit_test(a_point_has_a_bucket_more_than_bounds),
 		cmocka_unit_test(a_sentence_names_endpoints_and_is_cut_at_its_end),
 	};
