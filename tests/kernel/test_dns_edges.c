@@ -572,6 +572,32 @@ static void options_in_headers_are_passed_over(void **state)
 	}
 }
 
+static void ipv4_of_an_ipv6_socket_is_told_as_ipv4(void **state)
+{
+	struct dns_world *w = *state;
+	struct dns_address any = dns_address_of("::", w->port), free = dns_address_of("::", 0);
+	struct dns_address at = dns_address_of("::ffff:127.0.0.1", w->port);
+	int server = dns_socket(SOCK_DGRAM, &any, NULL);
+
+	for (int connected = 0; connected < 2; connected++) {
+		int client = dns_socket(SOCK_DGRAM, &free, connected ? &at : NULL);
+
+		dns_world_forget(w);
+		dns_exchange(client, server, connected ? NULL : &at, 1, "mapped.example", DNS_A, 0);
+		dns_world_wait_answers(w, 2);
+		for (size_t i = 0; i < 2; i++) {
+			const struct dns_flow *f = &w->seen.answers[i]->flow;
+
+			assert_int_equal(f->family, AF_INET);
+			assert_memory_equal(f->local_address, "\x7f\0\0\1\0\0\0", 8);
+			assert_memory_equal(f->remote_address, "\x7f\0\0\1\0\0\0", 8);
+		}
+		assert_int_equal(dns_world_sweep(w), 0);
+		close(client);
+	}
+	close(server);
+}
+
 static void large_answers_come_in_fragments_and_are_whole(void **state)
 {
 	struct dns_world *w = *state;
@@ -608,6 +634,7 @@ int main(void)
 		cmocka_unit_test(multicast_dns_proper_is_not_followed),
 		cmocka_unit_test(address_translation_changes_nothing),
 		cmocka_unit_test(options_in_headers_are_passed_over),
+		cmocka_unit_test(ipv4_of_an_ipv6_socket_is_told_as_ipv4),
 		cmocka_unit_test(large_answers_come_in_fragments_and_are_whole),
 	};
 	struct error error = ERROR_INIT;
