@@ -44,6 +44,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "bpf/events/sockets.h"
+#define OWNER_DIRECT
 #include "bpf/progs/owner.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
