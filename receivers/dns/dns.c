@@ -27,7 +27,8 @@ enum {
 	DRAIN_AT_ONCE = 4096, /* events, before the loop serves others: a few ms */
 	PROCESSES_KEPT = 4096,
 	STREAMS_KEPT = 4096, /* TCP connections followed at once */
-	STREAM_OPEN = 128,   /* questions of each that wait for their answers */
+	STREAM_OPEN = 128,   /* questions of each that wait for their answers, */
+	STREAMS_OPEN = 16384 /* and of all together */
 };
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_AGAIN_NS NS_PER_MS /* when there was more; 0 would be the same turn of the loop */
@@ -352,7 +353,8 @@ static int dns_create(const struct create_args *args, struct component **ret, st
 {
 	struct dns *d = calloc(1, sizeof *d);
 	const struct dns_exchanges_limits limits = {.max_streams = STREAMS_KEPT,
-	                                            .max_open = STREAM_OPEN};
+	                                            .max_open = STREAM_OPEN,
+	                                            .max_open_all = STREAMS_OPEN};
 
 	if (!d)
 		return error_no_memory(error);

@@ -62,7 +62,8 @@ struct dns_exchanges;
 struct dns_exchanges_limits {
 	size_t max_streams; /* TCP connections that are followed at once; beyond, the longest silent one
 			       is let go, and counted */
-	size_t max_open; /* questions of one connection that wait for their answers */
+	size_t max_open;     /* questions of one connection that wait for their answers */
+	size_t max_open_all; /* of all connections */
 };
 
 /* on_exchange: everything it is given is valid during the call, in which no event may be given. NULL:
@@ -88,7 +89,8 @@ struct dns_exchanges_stats {
 	size_t streams, open; /* connections followed and questions waiting, now */
 	uint64_t streams_evicted;
 	uint64_t stream_gaps, stream_missing_bytes, stream_ignored_bytes;
-	/* More open ones than max_open, no memory, their connection let go, or their header missing. */
+	/* More open ones than max_open or max_open_all, no memory, their connection let go, their
+	 * header missing, or no questions: the first of a segment is told. */
 	uint64_t questions_dropped;
 	/* Late, repeated, their header missing, or to questions that were not seen. */
 	uint64_t answers_unmatched;

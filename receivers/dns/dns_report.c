@@ -95,8 +95,8 @@ static void report_streams(struct dns *d, struct metrics_sink *sink,
 	                "Bytes of which it was not known where a message begins.", labels,
 	                (double)s.stream_ignored_bytes);
 	metrics_counter(sink, "weir_receiver_dns_stream_dropped_questions",
-	                "Questions over TCP that were not followed: too many of a connection were "
-	                "open, or no memory.",
+	                "Questions over TCP that were not followed: too many were open, or no "
+	                "memory; and what is no question beyond the first of a segment.",
 	                labels, (double)s.questions_dropped);
 	metrics_counter(sink, "weir_receiver_dns_stream_unmatched_answers",
 	                "Answers over TCP without an open question.", labels,

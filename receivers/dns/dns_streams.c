@@ -35,6 +35,7 @@ struct connection {
 	struct dns_flow flow;
 	struct process_owner owner;
 	enum socket_role role;
+	bool no_question_told;          /* in the segment at hand */
 	struct direction directions[2]; /* [1]: sent by the local end */
 	size_t open;
 	/* Ids of zone transfers that have been answered: more messages of theirs may follow, which
@@ -230,12 +231,18 @@ static bool is_transfer(const struct connection *c, uint16_t id)
 	return false;
 }
 
-/* What came where a question belongs is none, and nobody will answer it. */
+/* What came where a question belongs is none, and nobody will answer it. A stream of zeros is a message
+ * in every second byte: one is told for each segment, so that a packet costs no more than with UDP. */
 static void no_question_tell(struct dns_streams *t, struct connection *c, uint64_t at_ns,
                              struct slice message)
 {
 	struct dns_exchange e;
 
+	if (c->no_question_told) {
+		t->stats.questions_dropped++;
+		return;
+	}
+	c->no_question_told = true;
 	exchange_init(&e, c, at_ns);
 	e.ending = DNS_MALFORMED;
 	if (message.len >= 2)
@@ -256,7 +263,7 @@ static void question_take(struct dns_streams *t, struct connection *c, uint64_t 
 	more = dns_next(r, &record);
 	if (record.section == DNS_QUESTION)
 		len = dns_name_wire(r->message, record.name, name);
-	if (c->open < t->limits.max_open)
+	if (c->open < t->limits.max_open && t->stats.open < t->limits.max_open_all)
 		q = malloc(sizeof *q + len);
 	if (!q) {
 		t->stats.questions_dropped++;
@@ -437,6 +444,7 @@ void dns_streams_segment(struct dns_streams *t, const struct dns_segment *segmen
 		return;
 	if (c->role == ROLE_UNKNOWN)
 		c->role = segment->flow.role;
+	c->no_question_told = false;
 	d = &c->directions[!!(segment->flags & DNS_SEGMENT_SENT)];
 	if (segment->length > 0 || (segment->flags & DNS_SEGMENT_FIRST))
 		direction_take(t, c, d, segment, bytes);

@@ -36,7 +36,9 @@ static void on_exchange(void *arg, const struct dns_exchange *e)
 
 static struct dns_exchanges *exchanges_new(struct told *told)
 {
-	static const struct dns_exchanges_limits limits = {.max_streams = 4, .max_open = 4};
+	static const struct dns_exchanges_limits limits = {.max_streams = 4,
+	                                                   .max_open = 4,
+	                                                   .max_open_all = 8};
 	struct dns_exchanges *x = dns_exchanges_new(&limits, on_exchange, told);
 
 	assert_non_null(x);

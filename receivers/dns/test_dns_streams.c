@@ -22,7 +22,7 @@
 /* A length of 5000: more than is copied. */
 #define REPLY_LONG(id, question) "\x13\x88\0" id "\x81\x80\0\1\0\0\0\0\0\0" question
 
-enum { MAX_STREAMS = 4, MAX_OPEN = 3, SENT = DNS_SEGMENT_SENT };
+enum { MAX_STREAMS = 4, MAX_OPEN = 3, MAX_OPEN_ALL = 7, SENT = DNS_SEGMENT_SENT };
 
 struct one {
 	struct dns_exchange e;
@@ -54,7 +54,7 @@ static void on_exchange(void *arg, const struct dns_exchange *e)
 
 static bool talk_begin(struct talk *t, uint8_t role)
 {
-	const struct dns_exchanges_limits limits = {MAX_STREAMS, MAX_OPEN};
+	const struct dns_exchanges_limits limits = {MAX_STREAMS, MAX_OPEN, MAX_OPEN_ALL};
 
 	*t = (struct talk){
 		.flow = {.cookie = 7,
@@ -459,6 +459,35 @@ static void questions_and_connections_have_bounds(void **state)
 	talk_end(&t);
 }
 
+static void questions_of_all_connections_have_a_bound(void **state)
+{
+	struct talk t;
+
+	assert_true(talk_begin(&t, ROLE_CLIENT));
+	for (int i = 0; i < MAX_STREAMS * 2; i++, t.flow.cookie += i % 2 == 0) {
+		GIVE(&t, SENT | (i % 2 ? 0 : DNS_SEGMENT_FIRST), ASK("\1", NAME_A TYPE_A));
+	}
+	assert_int_equal(stats_of(&t).streams, MAX_STREAMS);
+	assert_int_equal(stats_of(&t).open, MAX_OPEN_ALL);
+	assert_int_equal(stats_of(&t).questions_dropped, MAX_STREAMS * 2 - MAX_OPEN_ALL);
+	talk_end(&t);
+}
+
+/* Each of its messages is empty. */
+static void a_segment_of_zeros_is_one_malformed_question(void **state)
+{
+	static const uint8_t zeros[1400];
+	struct talk t;
+
+	assert_true(talk_begin(&t, ROLE_SERVER));
+	give_part(&t, DNS_SEGMENT_FIRST, zeros, sizeof zeros, 0);
+	assert_string_equal(dns_exchange_error(&assert_told(&t, 1)->e), "malformed");
+	assert_int_equal(stats_of(&t).questions_dropped, sizeof zeros / 2 - 1);
+	give_part(&t, 0, zeros, sizeof zeros, 0);
+	assert_told(&t, 2);
+	talk_end(&t);
+}
+
 static void connections_of_one_socket_are_told_apart(void **state)
 {
 	struct talk t;
@@ -521,6 +550,8 @@ int main(void)
 		cmocka_unit_test(an_answer_that_cannot_be_read_has_the_name_that_was_asked),
 		cmocka_unit_test(messages_that_keep_a_session_are_no_questions),
 		cmocka_unit_test(questions_and_connections_have_bounds),
+		cmocka_unit_test(questions_of_all_connections_have_a_bound),
+		cmocka_unit_test(a_segment_of_zeros_is_one_malformed_question),
 		cmocka_unit_test(connections_of_one_socket_are_told_apart),
 		cmocka_unit_test(without_memory_it_counts_what_it_misses),
 	};

@@ -15,7 +15,7 @@
 		}                                                                                  \
 	} while (0)
 
-enum { MAX_STREAMS = 3, MAX_OPEN = 4 };
+enum { MAX_STREAMS = 3, MAX_OPEN = 4, MAX_OPEN_ALL = 7 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -189,7 +189,8 @@ static void all_check(const struct run *run)
 	struct dns_exchanges_stats stats;
 
 	dns_exchanges_stats(run->x, &stats);
-	CHECK(stats.streams <= MAX_STREAMS && stats.open <= stats.streams * MAX_OPEN);
+	CHECK(stats.streams <= MAX_STREAMS && stats.open <= stats.streams * MAX_OPEN &&
+	      stats.open <= MAX_OPEN_ALL);
 	CHECK(run->told_tcp + run->told_answered + stats.open + stats.questions_dropped +
 	              stats.answers_unmatched <=
 	      run->messages);
@@ -197,7 +198,7 @@ static void all_check(const struct run *run)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct dns_exchanges_limits limits = {MAX_STREAMS, MAX_OPEN};
+	const struct dns_exchanges_limits limits = {MAX_STREAMS, MAX_OPEN, MAX_OPEN_ALL};
 	struct run run = {.rest = slice_of(data, size), .now_ns = 1};
 
 	run.x = dns_exchanges_new(&limits, on_exchange, &run);
