@@ -25,7 +25,9 @@ function(weir_component kind name)
 	set_property(GLOBAL APPEND PROPERTY WEIR_COMPONENT_LIBRARIES "weir_${kind}_${name}")
 endfunction()
 
-# weir_test(test_error.c LINK weir_base): a cmocka program that ctest runs under the name of its path.
+# weir_test(test_error.c LINK weir_base): a cmocka program that ctest runs under the name of its path. Tests run beside each
+# other, each with a folder (tests/support/folder.h) and ports of its own; those labelled kernel watch the whole host, and run
+# alone.
 function(weir_test source)
 	cmake_parse_arguments(TEST "" "TIMEOUT;NAME" "LINK;SOURCES;ARGS;LABELS" ${ARGN})
 	get_filename_component(stem "${source}" NAME_WE)
@@ -43,6 +45,9 @@ function(weir_test source)
 		set(TEST_TIMEOUT 60)
 	endif()
 	set_tests_properties(${TEST_NAME} PROPERTIES TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${TEST_LABELS}")
+	if("kernel" IN_LIST TEST_LABELS)
+		set_tests_properties(${TEST_NAME} PROPERTIES RUN_SERIAL ON)
+	endif()
 endfunction()
 
 # weir_fuzz(fuzz_otlp.c LINK ...): a libFuzzer target. Seeds stand in corpus/<name> beside it (committed); ctest runs

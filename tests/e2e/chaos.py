@@ -18,6 +18,7 @@ import grpc
 import judge
 import judge_http
 import otlp_messages
+import weirtest
 from otlp_gateway import MESSAGES, retry_delay
 
 SIGNALS = tuple(judge.SIGNALS)
@@ -228,8 +229,8 @@ class Wire(threading.Thread):
         super().__init__(daemon=True)
         self.to_port, self.pairs, self.behind = to_port, {}, weakref.WeakSet()
         self.orders, self.wake = [], socket.socketpair()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
+        self.port = weirtest.free_port()
+        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self.start()
 
     def order(self, what):

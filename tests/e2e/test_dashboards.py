@@ -307,4 +307,4 @@ def test_sockets_dashboard_has_no_empty_panel_when_written(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=2)

@@ -318,7 +318,7 @@ def test_a_joined_requests_fate_is_told_to_every_one_who_sent_a_part(stage):
 
 def test_connections_that_are_too_old_are_left_without_a_failed_request(stage):
     backend = stage.server(chaos.GrpcBackend(1))
-    gateway = Gateway(stage, {"otlp": backend.port}, grpc_more=", keepalive: {server_parameters: {max_connection_age: 200ms}}")
+    gateway = Gateway(stage, {"otlp": backend.port}, grpc_more=", keepalive: {server_parameters: {max_connection_age: 400ms}}")
     auditor = Auditor(gateway.weir)
     # Not compressed: grpcio 1.51 forgets the flag when it repeats a call by itself (github.com/grpc/grpc/issues/37742).
     clients = [chaos.Client(i + 1, chaos.GrpcSender(gateway.grpc), pause=0) for i in range(4)]
@@ -425,4 +425,4 @@ def test_slow_reads_of_slowhttptest(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=2)

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 CONFIG = """
     receivers:
-      sockets: {{collection_interval: {interval}}}
+      self: {{collection_interval: {interval}}}
     exporters:
       otlp:
         endpoint: "{host}:{port}"
@@ -36,16 +36,15 @@ CONFIG = """
       shutdown_timeout: 5s
       telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
       pipelines:
-        metrics: {{receivers: [sockets], exporters: [otlp]}}
+        metrics: {{receivers: [self], exporters: [otlp]}}
 """
 
 
-def start_judge(stage, behaviour="ok", port=0):
-    return stage.server(judge.Judge(behaviour, f"127.0.0.1:{port}"))
+def start_judge(stage, behaviour="ok", port=None):
+    return stage.server(judge.Judge(behaviour, f"127.0.0.1:{port or weirtest.free_port()}"))
 
 
 def start_weir(stage, port, compression="gzip", interval="200ms", timeout="3s", host="127.0.0.1"):
-    weirtest.need_root()
     return stage.weir(CONFIG.format(host=host, port=port, compression=compression, interval=interval, timeout=timeout))
 
 
@@ -88,12 +87,11 @@ def test_delivers_snappy(stage):
 
 
 def test_shows_a_token_and_a_new_one_without_a_restart(stage):
-    weirtest.need_root()
     server, path = start_judge(stage), stage.path("token")
     weirtest.replace_file(path, "first-secret\n")
     weir = stage.weir(f"""
         extensions: {{bearertokenauth: {{filename: {path}}}}}
-        receivers: {{sockets: {{collection_interval: 200ms}}}}
+        receivers: {{self: {{collection_interval: 200ms}}}}
         exporters:
           otlp:
             endpoint: 127.0.0.1:{server.port}
@@ -103,7 +101,7 @@ def test_shows_a_token_and_a_new_one_without_a_restart(stage):
         service:
           extensions: [bearertokenauth]
           telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
-          pipelines: {{metrics: {{receivers: [sockets], exporters: [otlp]}}}}
+          pipelines: {{metrics: {{receivers: [self], exporters: [otlp]}}}}
     """)
     wait_for_account(weir, lambda a: a.sent > 0, "something was sent")
     weirtest.replace_file(path, "second-secret\n")
@@ -232,4 +230,4 @@ def test_says_what_was_lost_when_it_has_to_end(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=4)

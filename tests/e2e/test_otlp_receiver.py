@@ -576,4 +576,4 @@ def test_slow_clients_do_not_take_the_time_in_which_queues_are_emptied(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=3)

@@ -22,7 +22,7 @@ except ImportError as missing:
 
 CONFIG = """
     receivers:
-      sockets: {{collection_interval: {interval}}}
+      self: {{collection_interval: {interval}}}
     {extensions}
     exporters:
       otlphttp:
@@ -37,17 +37,16 @@ CONFIG = """
       shutdown_timeout: 5s
       telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
       pipelines:
-        metrics: {{receivers: [sockets], exporters: [otlphttp]}}
+        metrics: {{receivers: [self], exporters: [otlphttp]}}
 """
 
 
-def start_judge(stage, behaviour="ok", port=0, context=None):
-    return stage.server(judge_http.JudgeHttp(behaviour, f"127.0.0.1:{port}", context=context))
+def start_judge(stage, behaviour="ok", port=None, context=None):
+    return stage.server(judge_http.JudgeHttp(behaviour, f"127.0.0.1:{port or weirtest.free_port()}", context=context))
 
 
 def start_weir(stage, endpoint, more="", compression="gzip", interval="200ms", timeout="3s", extensions="", service="",
                env=None):
-    weirtest.need_root()
     if isinstance(endpoint, int):
         endpoint = f"http://127.0.0.1:{endpoint}"
     return stage.weir(CONFIG.format(endpoint=endpoint, compression=compression, interval=interval, timeout=timeout,
@@ -193,9 +192,8 @@ def test_shutdown_waits_for_outstanding_answers(stage):
 
 def test_several_destinations_have_their_own_queues(stage):
     good, stuck = start_judge(stage), start_judge(stage, "slow:30")
-    weirtest.need_root()
     weir = stage.weir(f"""
-        receivers: {{sockets: {{collection_interval: 200ms}}}}
+        receivers: {{self: {{collection_interval: 200ms}}}}
         exporters:
           otlphttp/good: {{endpoint: "http://127.0.0.1:{good.port}"}}
           otlphttp/stuck: {{endpoint: "http://127.0.0.1:{stuck.port}", timeout: 20s, sending_queue: {{queue_size: 2}}}}
@@ -203,7 +201,7 @@ def test_several_destinations_have_their_own_queues(stage):
           shutdown_timeout: 1s
           telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
           pipelines:
-            metrics: {{receivers: [sockets], exporters: [otlphttp/good, otlphttp/stuck]}}
+            metrics: {{receivers: [self], exporters: [otlphttp/good, otlphttp/stuck]}}
     """)
     weirtest.wait_for(lambda: weir.figure("weir_exporter_sent_items", exporter="otlphttp/good") > 200 and weir.figure(
         "weir_exporter_refused_items", exporter="otlphttp/stuck") > 0, what="one goes on while the other is full")
@@ -408,4 +406,4 @@ def test_never_logs_a_header(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=3)

@@ -263,7 +263,7 @@ def test_level_none_serves_no_metrics(stage):
 
 
 BLACK_HOLE = """
-    receivers: {sockets: {collection_interval: 200ms}}
+    receivers: {self: {collection_interval: 200ms}}
     exporters:
       otlp:
         endpoint: "127.0.0.1:${env:HOLE}"
@@ -273,13 +273,12 @@ BLACK_HOLE = """
     service:
       shutdown_timeout: "${env:SHUTDOWN_TIMEOUT}"
       telemetry: {metrics: {port: "${env:METRICS_PORT}"}}
-      pipelines: {metrics: {receivers: [sockets], exporters: [otlp]}}
+      pipelines: {metrics: {receivers: [self], exporters: [otlp]}}
 """
 
 
 def weir_before_a_black_hole(stage, shutdown_timeout, wait_for_result="false"):
     """A weir whose backend takes connections and never says a word; it holds some items."""
-    weirtest.need_root()
     hole = stage.keep(listener := socket.create_server(("127.0.0.1", 0)), listener.close)
     weir = stage.weir(BLACK_HOLE, env={"HOLE": str(hole.getsockname()[1]), "SHUTDOWN_TIMEOUT": shutdown_timeout,
                                        "WAIT_FOR_RESULT": wait_for_result})
@@ -329,19 +328,18 @@ def test_a_second_signal_ends_it_at_once_and_is_accounted_for(stage):
 
 
 FULL = """
-    receivers: {sockets: {collection_interval: 100ms}}
+    receivers: {self: {collection_interval: 100ms}}
     processors: {memory_limiter: {check_interval: 100ms, limit_mib: 1}}
     exporters:
       otlp: {endpoint: "127.0.0.1:${env:HOLE}", tls: {insecure: true}, timeout: 1m}
     service:
       shutdown_timeout: 1s
       telemetry: {metrics: {port: "${env:METRICS_PORT}"}}
-      pipelines: {metrics: {receivers: [sockets], processors: [memory_limiter], exporters: [otlp]}}
+      pipelines: {metrics: {receivers: [self], processors: [memory_limiter], exporters: [otlp]}}
 """
 
 
 def test_with_a_stuck_backend_memory_stays_bounded_and_everything_is_counted(stage):
-    weirtest.need_root()
     hole = stage.keep(listener := socket.create_server(("127.0.0.1", 0)), listener.close)
     weir = stage.weir(FULL, env={"HOLE": str(hole.getsockname()[1])})
 

@@ -400,4 +400,4 @@ def test_a_hundred_thousand_series(stage):
 
 
 if __name__ == "__main__":
-    weirtest.main()
+    weirtest.main(at_once=2)

@@ -20,6 +20,7 @@ is 77 when nothing but skipped tests remains.
 """
 import contextlib
 import ctypes
+import fcntl
 import functools
 import itertools
 import os
@@ -43,6 +44,7 @@ BINARY = os.environ.get("WEIR_BINARY", os.path.join(ROOT, "build-test", "weir"))
 READY = "Everything is ready. Begin running and processing data."
 PATIENCE = 20.0  # seconds; sanitized builds on a busy machine
 SKIPPED = 77
+VERDICTS = ["ok", "skipped", "FAILED"]
 
 _numbers = itertools.count(1)
 _libc = ctypes.CDLL(None)
@@ -320,14 +322,16 @@ def own_folder():
     return folder
 
 
-@functools.cache
 def certificates():
     """A folder with ca, server, client, stranger, expired and other certificates and keys (.pem, .key). Not to be written to."""
     need_programs("openssl")
     folder = os.path.join(own_folder(), "tls")
-    os.mkdir(folder)
-    script = os.path.join(ROOT, "tests", "unit", "net", "make_certificates.sh")
-    subprocess.run(["sh", script, folder], check=True)
+    with open(folder + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of tests of this file that run at once
+        if not os.path.isdir(folder):
+            os.mkdir(folder)
+            script = os.path.join(ROOT, "tests", "unit", "net", "make_certificates.sh")
+            subprocess.run(["sh", script, folder], check=True)
     return folder
 
 
@@ -419,13 +423,52 @@ def _run(test):
     return verdict
 
 
-def main():
-    """Runs the test_* functions of the calling file in order, or those named as arguments."""
+def _run_apart(test, output):
+    """In a process of its own, which does not return."""
+    global _ports  # pylint: disable=global-statement
+    _die_with_parent()
+    _ports = _own_ports()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    verdict = "FAILED"
+    try:
+        verdict = _run(test)
+    finally:
+        sys.stdout.flush()
+        os._exit(VERDICTS.index(verdict))
+
+
+def _run_at_once(tests, at_once):
+    waiting, running, verdicts = list(tests), {}, []
+    own_folder()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            output = tempfile.TemporaryFile(dir=own_folder())
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                _run_apart(waiting[0], output.fileno())
+            running[pid] = waiting.pop(0), output
+        pid, status = os.wait()
+        test, output = running.pop(pid)
+        output.seek(0)
+        print(output.read().decode("utf-8", "replace"), end="", flush=True)
+        code = os.waitstatus_to_exitcode(status)
+        if code not in range(len(VERDICTS)):
+            print(f"FAILED  {test.__name__}: its process ended with {code}", flush=True)
+            code = VERDICTS.index("FAILED")
+        verdicts.append(VERDICTS[code])
+    return verdicts
+
+
+def main(at_once=1):
+    """Runs the test_* functions of the calling file in order, or those named as arguments. at_once: so many beside each other,
+    each in a process of its own; for those that do little but wait."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is taken away
     tests = [f for name, f in vars(sys.modules["__main__"]).items() if name.startswith("test_")]
     if sys.argv[1:]:
         tests = [f for f in tests if f.__name__ in sys.argv[1:]]
-    verdicts = [_run(test) for test in tests]
+    verdicts = _run_at_once(tests, at_once) if at_once > 1 else [_run(test) for test in tests]
     if "FAILED" in verdicts or not verdicts:
         sys.exit(1)
     sys.exit(SKIPPED if set(verdicts) == {"skipped"} else 0)
