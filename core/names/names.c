@@ -1,11 +1,11 @@
-/* An entry is the name of an address in one namespace. It stands in its address's list (the one seen
- * last first, which is the answer for any namespace) and in the list of all by when they were seen;
- * by its key only where an address has several, which is rare. What a look-up finds to have expired
- * leaves them at once, but its memory stays until the table is next written to: somebody may hold its
- * name.
+/* An entry is the name of an address in one namespace. The entries of an address form a ring, from the
+ * one seen last on by when they were seen. The one seen last stands in the table under the address, for
+ * it is the answer for any namespace and mostly the only one; the others under address and namespace.
+ * All are in one list by when they were seen. What a look-up finds to have expired leaves them at once,
+ * but its memory stays until the table is next written to: somebody may hold its name.
  *
- * Memory, at most, for each: sizeof(struct entry) + sizeof(struct place), the name rounded up, and 16
- * bytes in each of the two indexes, which do not shrink. */
+ * Memory, at most, for each: sizeof(struct entry), the name rounded up, and 16 bytes in the table, which
+ * does not shrink. */
 #include "core/names/names.h"
 
 #include "core/base/clock.h"
@@ -17,57 +17,53 @@
 enum {
 	TTL_MAX_S = 7 * 24 * 3600, /* an answer that is good for years is a mistake or a trick */
 	EXPIRED_AT_ONCE = 2,       /* dropped from the oldest end by each names_add() */
-	ROOM_STEP =
-		16, /* names are given room in such steps, so that most fit where the last was */
+	/* Names are given room in such steps, so that most fit where the last was. */
+	ROOM_STEP = 16,
 	MAP_FIRST_BYTES = 16 * sizeof(void *), /* what a map begins with */
 };
 
-/* An address. */
-struct place {
-	struct map_node node; /* in names->places */
-	struct list entries;  /* the one seen last first */
-	struct address address;
-};
-
+/* What a look-up reads comes first: it is in no cache when there are many. */
 struct entry {
-	struct map_node node; /* in names->entries, if indexed */
-	struct place *place;
-	struct list same; /* in place->entries */
-	struct list link; /* in names->seen, or in names->gone */
-	uint64_t expires_ns;
+	struct map_node node; /* in names->entries */
+	struct address address;
 	uint32_t network;
-	uint16_t len, room;
-	bool indexed; /* all of a place with more than one are */
+	uint16_t len;
+	uint8_t room_steps;
+	bool is_last; /* seen last of all of its address */
+	uint64_t expires_ns;
+	struct list link; /* in names->seen, or in names->gone */
+	struct list same; /* the ring of its address, which has no head */
 	uint8_t name[];
 };
 
 struct entry_key {
-	const struct place *place;
+	const struct address *address;
+	bool last; /* of any namespace */
 	uint32_t network;
 };
 
 struct names {
 	struct budget *budget;
-	struct map places, entries;
-	size_t count;
+	struct map entries;
 	struct list seen; /* the one seen longest ago first */
 	struct list gone; /* expired, in no other order; freed by the next call that writes */
 	uint64_t max_age_ns;
 	struct names_stats stats; /* all but count */
 };
 
-static bool place_equal(const struct map_node *node, const void *key)
-{
-	return memcmp(&CONTAINER_OF(node, struct place, node)->address, key,
-	              sizeof(struct address)) == 0;
-}
-
 static bool entry_equal(const struct map_node *node, const void *key)
 {
 	const struct entry *e = CONTAINER_OF(node, struct entry, node);
 	const struct entry_key *k = key;
 
-	return e->network == k->network && e->place == k->place;
+	return e->is_last == k->last && (k->last || e->network == k->network) &&
+	       memcmp(&e->address, k->address, sizeof e->address) == 0;
+}
+
+/* Of the hash of its address. */
+static uint64_t entry_hash(uint64_t hash, bool last, uint32_t network)
+{
+	return last ? hash : hash + network * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Memory, charged */
@@ -108,24 +104,32 @@ static size_t map_bytes(const struct map *m)
 	return m->buckets ? (m->mask + 1) * sizeof *m->buckets : 0;
 }
 
-/* As map_insert(), which may double the map. */
-static bool index_insert(struct names *n, struct map *m, uint64_t hash, struct map_node *node)
+/* Puts an entry into the table, which may double for it. A table that could not is as good as no
+ * memory: so entries that stand in it can always change their places. */
+static bool table_insert(struct names *n, uint64_t hash, struct entry *e)
 {
-	size_t before = map_bytes(m), more = m->buckets ? before : MAP_FIRST_BYTES;
+	struct map *m = &n->entries;
+	size_t before = map_bytes(m), after = before;
 	bool done;
 
-	if (m->buckets && m->count <= m->mask)
-		more = 0;
-	if (!charge(n, more))
+	if (!m->buckets)
+		after = MAP_FIRST_BYTES;
+	else if (m->count > m->mask)
+		after = before * 2;
+	if (!charge(n, after - before))
 		return false;
-	done = map_insert(m, hash, node);
-	discharge(n, before + more - map_bytes(m));
+	done = map_insert(m, entry_hash(hash, e->is_last, e->network), &e->node);
+	if (done && map_bytes(m) < after) {
+		map_remove(m, &e->node);
+		done = false;
+	}
+	discharge(n, after - map_bytes(m));
 	return done;
 }
 
 static size_t entry_size(const struct entry *e)
 {
-	return sizeof *e + e->room;
+	return sizeof *e + (size_t)e->room_steps * ROOM_STEP;
 }
 
 static void entry_free(struct names *n, struct entry *e)
@@ -150,32 +154,66 @@ struct names *names_new(struct budget *budget)
 	if (!n)
 		return NULL;
 	n->budget = budget;
-	map_init(&n->places, place_equal);
 	map_init(&n->entries, entry_equal);
 	list_init(&n->seen);
 	list_init(&n->gone);
 	return n;
 }
 
-/* Taking out: an entry that is in no order any more is gone_free()'s. */
+/* Finding entries */
 
-static void place_drop_if_empty(struct names *n, struct place *p)
+static struct entry *table_find(const struct names *n, uint64_t hash, const struct entry_key *key)
 {
-	if (!list_is_empty(&p->entries))
-		return;
-	map_remove(&n->places, &p->node);
-	charged_free(n, p, sizeof *p);
+	struct map_node *node =
+		map_find(&n->entries, entry_hash(hash, key->last, key->network), key);
+
+	return node ? CONTAINER_OF(node, struct entry, node) : NULL;
 }
 
+static struct entry *entry_last(const struct names *n, uint64_t hash, const struct address *a)
+{
+	return table_find(n, hash, &(struct entry_key){.address = a, .last = true});
+}
+
+static struct entry *entry_find(const struct names *n, uint64_t hash, const struct address *a,
+                                uint32_t network)
+{
+	struct entry *last = entry_last(n, hash, a);
+
+	if (!last || last->network == network || list_is_empty(&last->same))
+		return last && last->network == network ? last : NULL;
+	return table_find(n, hash, &(struct entry_key){.address = a, .network = network});
+}
+
+/* Order among the entries of an address */
+
+static void entry_set_last(struct names *n, struct entry *e, bool last)
+{
+	map_remove(&n->entries, &e->node);
+	e->is_last = last;
+	map_insert(&n->entries,
+	           entry_hash(hash_bytes(&e->address, sizeof e->address), last, e->network),
+	           &e->node);
+}
+
+/* It was seen after what was the last one until now. */
+static void entry_become_last(struct names *n, struct entry *e, struct entry *before)
+{
+	entry_set_last(n, before, false);
+	list_remove(&e->same);
+	list_push(&before->same, &e->same);
+	entry_set_last(n, e, true);
+}
+
+/* What is in no order any more is gone_free()'s. */
 static void entry_take_out(struct names *n, struct entry *e)
 {
-	if (e->indexed)
-		map_remove(&n->entries, &e->node);
-	e->indexed = false;
-	n->count--;
+	struct entry *following = LIST_FIRST(&e->same, struct entry, same);
+
+	map_remove(&n->entries, &e->node);
 	list_remove(&e->same);
-	place_drop_if_empty(n, e->place);
-	e->place = NULL;
+	if (e->is_last && following)
+		entry_set_last(n, following, true);
 	list_remove(&e->link);
 	list_push(&n->gone, &e->link);
 }
@@ -203,8 +241,7 @@ void names_free(struct names *n)
 	while (!list_is_empty(&n->seen))
 		entry_take_out(n, oldest(n));
 	gone_free(n);
-	discharge(n, map_bytes(&n->places) + map_bytes(&n->entries));
-	map_fini(&n->places);
+	discharge(n, map_bytes(&n->entries));
 	map_fini(&n->entries);
 	free(n);
 }
@@ -220,55 +257,16 @@ void names_limit(struct names *n, size_t capacity, uint64_t max_age_ns)
 
 /* Finding */
 
-static struct place *place_find(const struct names *n, uint64_t hash, const struct address *a)
-{
-	struct map_node *node = map_find(&n->places, hash, a);
-
-	return node ? CONTAINER_OF(node, struct place, node) : NULL;
-}
-
-static struct entry *place_first(const struct place *p)
-{
-	return LIST_FIRST(&p->entries, struct entry, same);
-}
-
-static bool place_has_several(const struct place *p)
-{
-	return p->entries.next->next != &p->entries;
-}
-
-static uint64_t entry_hash(const struct place *p, uint32_t network)
-{
-	return p->node.hash + network * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static struct entry *entry_find(const struct names *n, const struct place *p, uint32_t network)
-{
-	struct entry_key key = {p, network};
-	struct map_node *node;
-
-	if (place_first(p)->network == network)
-		return place_first(p);
-	if (!place_has_several(p))
-		return NULL;
-	node = map_find(&n->entries, entry_hash(p, network), &key);
-	return node ? CONTAINER_OF(node, struct entry, node) : NULL;
-}
-
 /* The entry for one namespace, or the one seen last. Drops those it finds to have expired. */
 static struct entry *entry_find_live(struct names *n, uint64_t hash, const struct address *a,
                                      bool any, uint32_t network, uint64_t now_ns)
 {
-	struct place *p;
 	struct entry *e;
 
-	while ((p = place_find(n, hash, a))) {
-		e = any ? place_first(p) : entry_find(n, p, network);
-		if (!e || !is_expired(e, now_ns))
-			return e;
+	while ((e = any ? entry_last(n, hash, a) : entry_find(n, hash, a, network)) &&
+	       is_expired(e, now_ns))
 		expire(n, e);
-	}
-	return NULL;
+	return e;
 }
 
 struct slice names_find(struct names *n, uint32_t network, const struct address *address,
@@ -300,66 +298,42 @@ static void name_set(struct entry *e, struct slice name)
 	e->len = (uint16_t)name.len;
 }
 
-static struct entry *entry_new(struct names *n, struct slice name)
+static struct entry *entry_new(struct names *n, uint32_t network, const struct address *address,
+                               struct slice name)
 {
-	size_t room = (name.len + ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
-	struct entry *e = charged_alloc(n, sizeof *e + room);
+	size_t steps = (name.len + ROOM_STEP - 1) / ROOM_STEP;
+	struct entry *e = charged_alloc(n, sizeof *e + steps * ROOM_STEP);
 
 	if (!e)
 		return NULL;
-	e->room = (uint16_t)room;
-	e->indexed = false;
+	e->address = *address;
+	e->network = network;
+	e->room_steps = (uint8_t)steps;
+	list_init(&e->same);
 	name_set(e, name);
 	return e;
 }
 
-static struct place *place_add(struct names *n, uint64_t hash, const struct address *address)
-{
-	struct place *p = charged_alloc(n, sizeof *p);
-
-	if (!p)
-		return NULL;
-	p->address = *address;
-	list_init(&p->entries);
-	if (index_insert(n, &n->places, hash, &p->node))
-		return p;
-	charged_free(n, p, sizeof *p);
-	return NULL;
-}
-
-static bool entry_index(struct names *n, struct entry *e)
-{
-	if (!e->indexed)
-		e->indexed =
-			index_insert(n, &n->entries, entry_hash(e->place, e->network), &e->node);
-	return e->indexed;
-}
-
 /* Puts an entry of a new key into its orders. */
-static bool entry_put(struct names *n, struct entry *e, uint32_t network, uint64_t hash,
-                      const struct address *address)
+static bool entry_put(struct names *n, struct entry *e, uint64_t hash)
 {
-	struct place *p = place_find(n, hash, address);
-	bool alone = !p;
+	struct entry *last = entry_last(n, hash, &e->address);
 
-	if (!p && !(p = place_add(n, hash, address)))
+	e->is_last = !last;
+	if (!table_insert(n, hash, e))
 		return false;
-	e->network = network;
-	e->place = p;
-	if (!alone && (!entry_index(n, place_first(p)) || !entry_index(n, e)))
-		return false;
-	list_push_front(&p->entries, &e->same);
+	if (last)
+		entry_become_last(n, e, last);
 	list_push(&n->seen, &e->link);
-	n->count++;
 	return true;
 }
 
 /* The same key was seen again; its name, old or new, fits. */
-static void entry_renew(struct names *n, struct entry *e, struct slice name)
+static void entry_renew(struct names *n, struct entry *e, uint64_t hash, struct slice name)
 {
 	name_set(e, name);
-	list_remove(&e->same);
-	list_push_front(&e->place->entries, &e->same);
+	if (!e->is_last)
+		entry_become_last(n, e, entry_last(n, hash, &e->address));
 	list_remove(&e->link);
 	list_push(&n->seen, &e->link);
 }
@@ -368,7 +342,7 @@ static void make_room(struct names *n, uint64_t now_ns)
 {
 	for (int i = 0; i < EXPIRED_AT_ONCE && oldest(n) && is_expired(oldest(n), now_ns); i++)
 		expire(n, oldest(n));
-	if (n->count < n->stats.capacity)
+	if (n->entries.count < n->stats.capacity)
 		return;
 	n->stats.evicted++;
 	entry_take_out(n, oldest(n));
@@ -381,18 +355,18 @@ static struct entry *entry_add(struct names *n, uint32_t network, const struct a
 	uint64_t hash = hash_bytes(address, sizeof *address);
 	struct entry *known = entry_find_live(n, hash, address, false, network, now_ns), *e;
 
-	if (known && name.len <= known->room) {
-		entry_renew(n, known, name);
+	if (known && name.len <= (size_t)known->room_steps * ROOM_STEP) {
+		entry_renew(n, known, hash, name);
 		n->stats.replaced++;
 		return known;
 	}
 	if (!known)
 		make_room(n, now_ns);
-	if (!(e = entry_new(n, name)))
+	if (!(e = entry_new(n, network, address, name)))
 		return NULL;
 	if (known)
 		entry_take_out(n, known);
-	if (!entry_put(n, e, network, hash, address)) {
+	if (!entry_put(n, e, hash)) {
 		entry_free(n, e);
 		return NULL;
 	}
@@ -418,5 +392,5 @@ void names_add(struct names *n, uint32_t network, const struct address *address,
 void names_stats(const struct names *n, struct names_stats *ret)
 {
 	*ret = n->stats;
-	ret->count = n->count;
+	ret->count = n->entries.count;
 }
