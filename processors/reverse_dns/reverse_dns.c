@@ -285,34 +285,64 @@ static struct slice slice_of_text(ProtobufCBinaryData text)
 	return slice_of(text.data, text.len);
 }
 
-static bool is_asked(const struct reverse_dns *r, struct slice key)
-{
-	const struct string_list *l = &r->config->attributes;
+/* The walks through a batch, which come by the same addresses in the same order: one to see whether
+ * any has a name, one to write. Each address is asked for once, so that the figures are true. */
+struct naming {
+	struct reverse_dns *r;
+	size_t met;         /* addresses in this walk, so far */
+	size_t nameless;    /* so many at the beginning have no name; */
+	struct slice first; /* the next one has this; nothing: not known yet */
+};
 
-	for (size_t i = 0; i < l->count; i++)
-		if (slice_equal(key, slice_from_string(l->items[i])))
-			return true;
-	return false;
+static struct slice naming_ask(struct naming *n, const struct address *a)
+{
+	size_t at = n->met++;
+
+	if (n->first.len && at <= n->nameless)
+		return at < n->nameless ? slice_of(NULL, 0) : n->first;
+	return name_find(n->r, a);
 }
 
-/* The name for the value of an attribute that is asked for; nothing: it has none. */
-static struct slice attribute_name(struct reverse_dns *r, const Otlp__KeyValue *attribute)
+/* The first attribute of that key, as attribute_find() has it: a list in which one key stands often
+ * does not cost the square of its length. NULL: none. */
+static Otlp__KeyValue *const *attribute_place(struct attributes attributes, struct slice key)
 {
-	const Otlp__AnyValue *value = attribute->value;
+	for (size_t i = 0; i < *attributes.count; i++)
+		if (slice_equal(slice_of_text((*attributes.items)[i]->key), key))
+			return *attributes.items + i;
+	return NULL;
+}
+
+/* The name for that configured attribute, and where it stands; nothing: it is not there, or has none. */
+static struct slice attribute_name(struct naming *n, struct attributes attributes, const char *key,
+                                   size_t *ret_at)
+{
+	Otlp__KeyValue *const *place = attribute_place(attributes, slice_from_string(key));
+	const Otlp__AnyValue *value = place ? (*place)->value : NULL;
 	struct address address;
 
 	if (!value || value->value_case != OTLP__ANY_VALUE__VALUE_STRING_VALUE ||
-	    !is_asked(r, slice_of_text(attribute->key)) ||
 	    !address_parse(slice_of_text(value->string_value), &address))
 		return slice_of(NULL, 0);
-	return name_find(r, &address);
+	*ret_at = (size_t)(place - *attributes.items);
+	return naming_ask(n, &address);
 }
 
 static bool is_unnamed(void *arg, struct arena *arena, struct attributes attributes)
 {
-	for (size_t i = 0; i < *attributes.count; i++)
-		if (attribute_name(arg, (*attributes.items)[i]).len)
-			return false;
+	struct naming *n = arg;
+	const struct string_list *keys = &n->r->config->attributes;
+	size_t at;
+
+	for (size_t i = 0; i < keys->count; i++) {
+		struct slice name = attribute_name(n, attributes, keys->items[i], &at);
+
+		if (!name.len)
+			continue;
+		n->nameless = n->met - 1;
+		n->first = name;
+		return false;
+	}
 	return true;
 }
 
@@ -361,19 +391,20 @@ static bool name_write(const struct reverse_dns *r, struct arena *arena, struct 
 
 static bool names_write(void *arg, struct arena *arena, struct attributes attributes)
 {
-	struct reverse_dns *r = arg;
+	struct naming *n = arg;
+	const struct string_list *keys = &n->r->config->attributes;
 	struct build_list list = {0};
-	size_t n = *attributes.count;
+	size_t count = *attributes.count, at;
 
-	for (size_t i = 0; i < n; i++) {
-		struct slice name = attribute_name(r, (*attributes.items)[i]);
+	for (size_t i = 0; i < keys->count; i++) {
+		struct slice name = attribute_name(n, attributes, keys->items[i], &at);
 
 		if (!name.len)
 			continue;
-		for (size_t j = list.count; j < n; j++)
+		for (size_t j = list.count; j < count; j++)
 			if (!build_list_add(arena, &list, (*attributes.items)[j]))
 				return false;
-		if (!name_write(r, arena, &list, i, name))
+		if (!name_write(n->r, arena, &list, at, name))
 			return false;
 	}
 	if (list.count) {
@@ -386,15 +417,15 @@ static bool names_write(void *arg, struct arena *arena, struct attributes attrib
 /* Writes what has names. The batch may be replaced. */
 static int batch_name(struct reverse_dns *r, struct batch **b, struct error *error)
 {
-	struct counts before = r->counts;
+	struct naming n = {.r = r};
 	int e = batch_read(*b, error);
 
-	if (e < 0 || attributes_each(*b, is_unnamed, r))
+	if (e < 0 || attributes_each(*b, is_unnamed, &n))
 		return e;
-	r->counts = before; /* counted again as they are written */
 	if ((e = batch_open(b, DEPTH_FULL, error)) < 0)
 		return e;
-	return attributes_each(*b, names_write, r) ? 0 : error_no_memory(error);
+	n.met = 0;
+	return attributes_each(*b, names_write, &n) ? 0 : error_no_memory(error);
 }
 
 static void reverse_dns_consume(struct component *component, struct batch *b, struct done done)

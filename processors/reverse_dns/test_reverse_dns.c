@@ -315,6 +315,61 @@ static void attributes_that_items_share_are_each_renamed(void **state)
 	stage_end(&s);
 }
 
+static Otlp__AnyValue *last_value(const struct batch *b, size_t record)
+{
+	const Otlp__LogRecord *r = b->first->logs->scope_logs[0]->log_records[record];
+
+	return r->attributes[r->n_attributes - 1]->value;
+}
+
+/* Though a batch is walked twice when something in it has a name. */
+static void each_address_is_asked_for_and_counted_once(void **state)
+{
+	static char named[] = "10.0.0.1";
+	struct names_stats stats;
+	struct batch *b;
+	struct stage s;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "", SIGNAL_LOGS);
+	observe(&s, named, "seen.example", 60);
+	b = batch_with(&s, SIGNAL_LOGS, "server.address", "198.51.100.1");
+	/* The resource and the first record have addresses without a name. */
+	last_value(b, 1)->string_value = (ProtobufCBinaryData){sizeof named - 1, (uint8_t *)named};
+	stage_consume(&s, b);
+	assert_true(slice_equal(slice_of(last_value(s.kept[0], 0)->string_value.data,
+	                                 last_value(s.kept[0], 0)->string_value.len),
+	                        text("198.51.100.1")));
+	assert_true(slice_equal(slice_of(last_value(s.kept[0], 1)->string_value.data,
+	                                 last_value(s.kept[0], 1)->string_value.len),
+	                        text(named))); /* server.address_ip, which is the last now */
+	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") == 1);
+	assert_true(stage_figure(&s, "weir_reverse_dns_unnamed_addresses") == 2);
+	names_stats(s.host.names, &stats);
+	assert_int_equal(stats.hits, 1);
+	assert_int_equal(stats.misses, 2);
+	answer(&s);
+	stage_end(&s);
+}
+
+static void of_a_key_that_stands_twice_the_first_counts(void **state)
+{
+	struct wanted again = {.key = "server.address", .value = "10.0.0.2"};
+	struct batch *b;
+	struct stage s;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "{networks: {10.0.0.0/8: home}}", SIGNAL_LOGS);
+	b = batch_with(&s, SIGNAL_LOGS, "server.address", "10.0.0.1");
+	assert_true(attributes_each(b, attribute_put, &again));
+	stage_consume(&s, b);
+	expect(&s, "server.address", "home");
+	expect(&s, "server.address_ip", "10.0.0.1");
+	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") == 3);
+	answer(&s);
+	stage_end(&s);
+}
+
 /* Gives batches until the hosts file has been looked at again with that outcome. */
 static void wait_for(struct stage *s, const char *figure, double value)
 {
@@ -546,6 +601,8 @@ int main(void)
 		cmocka_unit_test(what_has_no_name_passes_as_it_came),
 		cmocka_unit_test(a_second_attribute_that_is_there_already_stays),
 		cmocka_unit_test(attributes_that_items_share_are_each_renamed),
+		cmocka_unit_test(each_address_is_asked_for_and_counted_once),
+		cmocka_unit_test(of_a_key_that_stands_twice_the_first_counts),
 		cmocka_unit_test(a_hosts_file_is_read_again_when_it_changes),
 		cmocka_unit_test(a_batch_without_memory_for_names_is_refused_with_retry),
 		cmocka_unit_test(tables_survive_failing_allocations),
