@@ -144,14 +144,14 @@ static void cardinality_collect(void *arg, struct metrics_sink *sink)
 	              (double)(p->lasts.count + p->extra));
 	metrics_gauge(sink, "weir_cardinality_limit_tracked_limit", "Places of last values.",
 	              labels, (double)p->config->max_tracked);
-	metrics_counter(sink, "weir_cardinality_limit_folded_points_total",
+	metrics_counter(sink, "weir_cardinality_limit_folded_points",
 	                "Points that became part of an overflow series.", labels,
 	                (double)p->folded);
-	metrics_counter(sink, "weir_cardinality_limit_merged_points_total",
+	metrics_counter(sink, "weir_cardinality_limit_merged_points",
 	                "Points of metrics with a label rule that became part of a series.", labels,
 	                (double)p->merged);
 	for (size_t i = 0; i < DROPPED_COUNT; i++)
-		metrics_counter(sink, "weir_cardinality_limit_dropped_points_total",
+		metrics_counter(sink, "weir_cardinality_limit_dropped_points",
 		                "Points dropped, by reason.",
 		                METRICS_LABELS({"processor", id}, {"reason", reasons[i]}),
 		                (double)p->dropped[i]);

@@ -383,7 +383,7 @@ static void play(const struct scene *scene, const struct sample *samples, size_t
 		check_batch(r, s.kept[0], samples + at, part);
 		stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
 	}
-	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points_total") == 0);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points") == 0);
 	stage_end(&s);
 }
 

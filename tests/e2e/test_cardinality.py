@@ -228,9 +228,9 @@ def test_however_many_come_no_more_than_the_limit_go(stage):
     # the books
     assert line.figure("series") == sum(map(len, series.values()))
     assert line.figure("series_limit") == 7 * limit and line.figure("tracked") <= line.figure("tracked_limit") == tracked
-    assert line.figure("dropped_points_total") == 0
+    assert line.figure("dropped_points") == 0
     passed = sum(len(series[name]) - 1 for name in METRICS)
-    assert line.figure("folded_points_total") == times * (sum(s.n for s in streams) - passed)
+    assert line.figure("folded_points") == times * (sum(s.n for s in streams) - passed)
     # the culprit
     for stream in streams:
         told_values = line.figure("attribute_values", metric=stream.name, attribute="client.id")
@@ -296,11 +296,11 @@ def test_limits_hold_for_each_metric_and_for_all(stage):
     assert series == {"http.requests": 4, "queue.reads": 69, "other": 19, "queue.writes": 58, "last": 0}, series
     assert overflow == dict.fromkeys(found, 2), overflow
     assert line.figure("series") == 160 and line.figure("overflow_series") == 10
-    assert line.figure("dropped_points_total") == 0
+    assert line.figure("dropped_points") == 0
     assert re.search(r"metric 'last' has reached the limit of all metrics: .*most values: client\.id of \S+ \(about \d+\)", line.weir.stderr())
     # There is no place for a further overflow.
     assert not line.send(request_of(many(100), "late"))
-    assert line.figure("dropped_points_total", reason="max_series") == 100
+    assert line.figure("dropped_points", reason="max_series") == 100
     assert line.weir.stop() == 0
 
 
@@ -309,8 +309,8 @@ def test_what_finds_no_place_is_dropped_and_counted(stage):
     for _ in range(2):
         out = [p for m in line.send(request_of(many(1000))) for p in points_out(m)]
         assert len(out) == 10 and sum(told(p[4])[0] for p in out) == 109
-    assert line.figure("dropped_points_total", reason="max_tracked") == 2 * 891
-    assert line.figure("folded_points_total") == 200
+    assert line.figure("dropped_points", reason="max_tracked") == 2 * 891
+    assert line.figure("folded_points") == 200
     assert line.figure("tracked") == line.figure("tracked_limit") == 100
     assert line.weir.stop() == 0
 
@@ -388,9 +388,9 @@ def test_restarts_late_points_and_duplicates_leave_the_totals_alone(stage):
                 went.read(line.send(request))
                 assert went.total == came.total, (limits, name)
             assert len(went.series) == series, (limits, name, len(went.series))
-        assert line.figure("dropped_points_total") == 0
-        assert (line.figure("folded_points_total") > 0) == ("max_series" in limits)
-        assert (line.figure("merged_points_total") > 0) == ("metrics" in limits)
+        assert line.figure("dropped_points") == 0
+        assert (line.figure("folded_points") > 0) == ("max_series" in limits)
+        assert (line.figure("merged_points") > 0) == ("metrics" in limits)
         assert line.weir.stop() == 0
 
 
@@ -402,7 +402,7 @@ def test_what_is_below_the_limits_goes_on_as_it_came(stage):
     for _ in range(2):
         out, = line.send(strange)
         assert out.SerializeToString() == strange.SerializeToString()
-    assert line.figure("series") == 10 and line.figure("folded_points_total") == 0
+    assert line.figure("series") == 10 and line.figure("folded_points") == 0
     assert line.weir.stop() == 0
 
 
