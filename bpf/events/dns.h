@@ -34,7 +34,7 @@ struct dns_answer {
 	event_u32 length;      /* of the answer on the wire */
 	event_u32 copied;      /* bytes of it that follow this head: all, or DNS_MESSAGE_COPIED */
 	event_u16 other_port;  /* with DNS_ANSWER_OTHER_ADDRESS: where the answer came from */
-	event_u16 reserved;
+	event_u16 question_length; /* with DNS_ANSWER_WITHOUT_QUESTION */
 	event_u8 other_address[16];
 	struct process_owner owner;
 	struct dns_flow flow;
@@ -47,9 +47,9 @@ enum dns_answer_flags {
 	/* It came from another address than was asked. The question stays open: an answer from the
 	 * right one may follow, or it is told as unanswered. */
 	DNS_ANSWER_OTHER_ADDRESS = 1,
-	/* It repeats no question, and was matched without. The question that was asked may follow
-	 * the copied bytes, as in struct dns_pending; what is handed on as the message then goes on
-	 * with it. */
+	/* It repeats no question, and was matched without. Only its header is copied, and
+	 * question_length bytes of the question that was asked follow, as in struct dns_pending: what
+	 * is handed on as the message is both. */
 	DNS_ANSWER_WITHOUT_QUESTION = 2,
 };
 

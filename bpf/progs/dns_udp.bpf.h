@@ -240,14 +240,34 @@ static __always_inline bool question_take(struct question_key *key)
 	return (int)bpf_map_delete_elem(&questions, key) == 0;
 }
 
+/* Reserves room for an answer, and copies its header and the question that was asked. */
+static __always_inline struct dns_answer *ring_copy_asked(struct __sk_buff *skb, __u32 at,
+                                                          const struct dns_pending *p)
+{
+	struct dns_answer *a =
+		bpf_ringbuf_reserve(&ring, sizeof *a + DNS_HEADER + DNS_QUESTION_COPIED, 0);
+
+	if (a) {
+		bpf_skb_load_bytes(skb, at, a->message, DNS_HEADER);
+		bpf_probe_read_kernel(a->message + DNS_HEADER, DNS_QUESTION_COPIED, p->question);
+	}
+	return a;
+}
+
 static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n, struct message *m,
                                           struct dns_pending *p, int flags, const __u8 *from,
                                           __u16 from_port)
 {
 	__u32 copied = m->length < DNS_MESSAGE_COPIED ? m->length : DNS_MESSAGE_COPIED;
-	struct dns_answer *a = ring_copy(skb, sizeof *a, m->at, copied);
 	bool stays = flags & DNS_ANSWER_OTHER_ADDRESS;
+	struct dns_answer *a;
 
+	if (flags & DNS_ANSWER_WITHOUT_QUESTION) {
+		copied = DNS_HEADER;
+		a = ring_copy_asked(skb, m->at, p);
+	} else {
+		a = ring_copy(skb, sizeof *a, m->at, copied);
+	}
 	if (!a) {
 		if (stays || question_take(&m->key))
 			lose(DNS_LOSS_RING_FULL);
@@ -258,7 +278,7 @@ static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n
 	a->transmissions = p->transmissions;
 	a->length = m->length;
 	a->copied = copied;
-	a->reserved = 0;
+	a->question_length = flags & DNS_ANSWER_WITHOUT_QUESTION ? p->question_length : 0;
 	if (stays) {
 		a->other_port = from_port;
 		address_copy(a->other_address, from);

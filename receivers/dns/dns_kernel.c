@@ -150,9 +150,10 @@ static void on_event(void *arg, const void *data, size_t size)
 	const struct dns_segment *segment = data;
 
 	if (size >= sizeof *answer && answer->kind == DNS_EVENT_ANSWER &&
-	    answer->copied <= size - sizeof *answer)
+	    answer->copied + answer->question_length <= size - sizeof *answer)
 		k->handler.on_answer(k->handler.arg, answer,
-		                     slice_of(answer->message, answer->copied));
+		                     slice_of(answer->message,
+		                              answer->copied + answer->question_length));
 	else if (size >= sizeof *segment && segment->kind == DNS_EVENT_SEGMENT &&
 	         segment->copied <= size - sizeof *segment)
 		k->handler.on_segment(k->handler.arg, segment,

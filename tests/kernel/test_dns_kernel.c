@@ -307,8 +307,16 @@ static void an_answer_may_leave_the_question_out(void **state)
 	dns_send(e.server, refusal, sizeof refusal, &from);
 	dns_world_wait_answers(w, 2);
 	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(w->seen.answers[i]->flags, DNS_ANSWER_WITHOUT_QUESTION);
-		assert_int_equal(w->seen.answers[i]->length, 12);
+		const struct dns_answer *a = w->seen.answers[i];
+
+		assert_int_equal(a->flags, DNS_ANSWER_WITHOUT_QUESTION);
+		assert_int_equal(a->length, sizeof refusal);
+		assert_int_equal(a->copied, sizeof refusal);
+		assert_memory_equal(a->message, refusal, sizeof refusal);
+		/* The question that was asked follows. */
+		assert_int_equal(a->question_length, length - sizeof refusal);
+		assert_memory_equal(a->message + a->copied, message + sizeof refusal,
+		                    a->question_length);
 	}
 	assert_int_equal(dns_world_sweep(w), 0);
 	ends_close(&e);
