@@ -394,6 +394,33 @@ static void addresses_are_kept_under_the_name_that_was_asked_for(void **state)
 	(void)state;
 }
 
+/* Whoever may send packets to this host must not name addresses: only who was asked may, once. */
+static void an_answer_that_was_not_asked_for_names_nothing(void **state)
+{
+	struct address address;
+	union scripted *a;
+	struct stage s;
+
+	begin(&s);
+	address_parse(SLICE_LITERAL("192.0.2.1"), &address);
+	answer_put("asked-of-us.example", 0)->head.flow.role = ROLE_SERVER;
+	answer_put("nobody-knows-who.example", 0)->head.flow.role = ROLE_UNKNOWN;
+	answer_put("forged.example", 0)->head.flags = DNS_ANSWER_OTHER_ADDRESS;
+	answer_put("cut-short.example", 0)->head.message[2] |= 2;     /* TC */
+	answer_put("failed.example", 0)->head.message[3] |= 2;        /* SERVFAIL */
+	answer_put("a-question.example", 0)->head.message[2] &= 0x7f; /* QR */
+	a = answer_put("no-question.example", 0);
+	a->head.flags = DNS_ANSWER_WITHOUT_QUESTION;
+	a->head.message[5] = 0;
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms}", SIGNAL_METRICS);
+	WAIT_UNTIL(&s, s.n_kept);
+	assert_int_equal(lookups(s.kept[0], NULL, NULL), 6); /* all but the forged one */
+	assert_int_equal(
+		names_find(s.host.names, NAMES_ANY_NETWORK, &address, clock_monotonic_ns()).len, 0);
+	end(&s);
+	(void)state;
+}
+
 static void names_are_not_kept_where_that_is_off(void **state)
 {
 	struct address address;
@@ -499,6 +526,28 @@ static void shutdown_sends_what_came_last(void **state)
 	(void)state;
 }
 
+static void shutdown_waits_for_outcomes_but_not_beyond_the_deadline(void **state)
+{
+	uint64_t begun;
+	struct stage s;
+
+	begin(&s);
+	answer_put("www.example.org", 2);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 1h, temporality: delta}",
+	             SIGNAL_LOGS);
+	WAIT_UNTIL(&s, s.n_kept);
+	begun = clock_monotonic_ns();
+	stage_shutdown(&s, begun + 300 * NS_PER_MS);
+	WAIT_UNTIL(&s, s.closed);
+	assert_true(clock_monotonic_ns() - begun >= 300 * NS_PER_MS);
+	assert_int_equal(kernel.closed, 1);
+	receiver_dns_type.destroy(s.component);
+	s.component = NULL;
+	stage_answer(&s, (struct outcome){.status = OUTCOME_RETRY}); /* late, to nobody */
+	end(&s);
+	(void)state;
+}
+
 static void a_sweep_that_fails_is_reported_until_one_works(void **state)
 {
 	struct stage s;
@@ -564,11 +613,13 @@ int main(void)
 		cmocka_unit_test(failed_lookups_become_log_records),
 		cmocka_unit_test(all_lookups_become_log_records_with_their_answers),
 		cmocka_unit_test(addresses_are_kept_under_the_name_that_was_asked_for),
+		cmocka_unit_test(an_answer_that_was_not_asked_for_names_nothing),
 		cmocka_unit_test(names_are_not_kept_where_that_is_off),
 		cmocka_unit_test(a_next_component_that_is_stuck_costs_no_delta),
 		cmocka_unit_test(beyond_their_bound_log_records_are_dropped_and_counted),
 		cmocka_unit_test(a_batch_of_log_records_that_is_refused_comes_again),
 		cmocka_unit_test(shutdown_sends_what_came_last),
+		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),
 		cmocka_unit_test(a_sweep_that_fails_is_reported_until_one_works),
 		cmocka_unit_test(what_the_kernel_lost_is_counted),
 		cmocka_unit_test(a_refusing_kernel_is_named),
