@@ -4,8 +4,8 @@
  *
  * Allocates nothing: the caller gives the memory in which a message that spans segments is put
  * together, for good or while it is wanted; of a longer message the first part is handed out. A
- * message within one segment is not copied. Segments out of order are not sorted: one that comes late counts as repeated, and what was
- * missing before it as a gap. */
+ * message within one segment is not copied. Segments out of order are not sorted: one that comes late
+ * counts as repeated, and what was missing before it as a gap. */
 #ifndef WEIR_L7_DNS_STREAM_H
 #define WEIR_L7_DNS_STREAM_H
 

@@ -65,7 +65,7 @@ static const struct option dns_options[] = {
                                 "multicast DNS."),
 	OPTION_DURATION(struct dns_config, timeout, .text = "5s", .min = 1e8, .max = 6e10,
                         .doc = "A question that has no answer after so long is a failed look-up."),
-	OPTION_UINT(struct dns_config, max_names, .text = "100", .max = 1e6,
+	OPTION_UINT(struct dns_config, max_names, .text = "100", .max = 1e4,
                     .doc = "Names of each resource that have series of their own, the most "
                            "frequent ones; all others are counted under ~other. 0: "
                            "dns.question.name is left out."),
