@@ -269,18 +269,23 @@ static struct entry *entry_find_live(struct names *n, uint64_t hash, const struc
 	return e;
 }
 
-struct slice names_find(struct names *n, uint32_t network, const struct address *address,
-                        uint64_t now_ns)
+struct slice names_find_aged(struct names *n, uint32_t network, const struct address *address,
+                             uint64_t now_ns, bool *ret_overdue)
 {
 	struct entry *e = entry_find_live(n, hash_bytes(address, sizeof *address), address,
 	                                  network == NAMES_ANY_NETWORK, network, now_ns);
 
-	if (!e) {
-		n->stats.misses++;
-		return slice_of(NULL, 0);
-	}
-	n->stats.hits++;
-	return slice_of(e->name, e->len);
+	*ret_overdue = e && e->expires_ns - now_ns <= n->max_age_ns;
+	*(e ? &n->stats.hits : &n->stats.misses) += 1;
+	return e ? slice_of(e->name, e->len) : slice_of(NULL, 0);
+}
+
+struct slice names_find(struct names *n, uint32_t network, const struct address *address,
+                        uint64_t now_ns)
+{
+	bool overdue;
+
+	return names_find_aged(n, network, address, now_ns, &overdue);
 }
 
 /* Adding */

@@ -39,6 +39,10 @@ void names_add(struct names *n, uint32_t network, const struct address *address,
 struct slice names_find(struct names *n, uint32_t network, const struct address *address,
                         uint64_t now_ns);
 
+/* The same, and whether its time to live is over, so that only max_age keeps it. */
+struct slice names_find_aged(struct names *n, uint32_t network, const struct address *address,
+                             uint64_t now_ns, bool *ret_overdue);
+
 struct names_stats {
 	size_t count, capacity, bytes;
 	uint64_t added, replaced;

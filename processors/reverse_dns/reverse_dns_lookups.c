@@ -2,6 +2,10 @@
  * says, within bounds), with the answer that there is none (negative_ttl), or with no answer
  * (failure_ttl). The resolver may call back at once.
  *
+ * When the time of an answer is over, it is asked for again by who comes by next; until there is
+ * another, for max_ttl at most, it holds. Otherwise each name would be an address again for a moment,
+ * and that would be a series of its own.
+ *
  * The cache is a table of names, with ANSWERS where the namespace would be. */
 #include "processors/reverse_dns/reverse_dns_lookups.h"
 
@@ -57,10 +61,13 @@ static const struct option cache_options[] = {
                            "makes room."),
 	OPTION_DURATION(struct lookups_cache_config, min_ttl, .text = "1m", .min = TTL_MIN,
                         .max = TTL_MAX,
-                        .doc = "A name is kept at least so long, whatever its TTL says."),
+                        .doc = "A name is asked for again at the earliest after so long, whatever "
+                               "its TTL says."),
 	OPTION_DURATION(struct lookups_cache_config, max_ttl, .text = "1h", .min = TTL_MIN,
                         .max = TTL_MAX,
-                        .doc = "A name is kept at most so long, whatever its TTL says."),
+                        .doc = "A name is asked for again after so long at the latest, whatever "
+                               "its TTL says; until the answer is there, the last one holds for "
+                               "so long again."),
 	OPTION_DURATION(struct lookups_cache_config, negative_ttl, .text = "5m", .min = TTL_MIN,
                         .max = TTL_MAX,
                         .doc = "How long an address is not asked for again when the answer was "
@@ -85,7 +92,8 @@ const struct option lookups_options[] = {
 	OPTION_UINT(struct lookups_config, max_in_flight, .text = "16", .min = 1, .max = 1024,
                     .doc = "Questions that may be without their answer at the same time."),
 	OPTION_UINT(struct lookups_config, rate, .text = "50", .min = 1, .max = 100000,
-                    .doc = "Questions per second."),
+                    .doc = "Questions per second on average; so many may go at once when there "
+                           "were none before."),
 	OPTION_DURATION(struct lookups_config, timeout, .text = "2s", .min = 1e6, .max = 60e9,
                         .doc = "How long each resolver in turn is given for its answer."),
 	OPTION_GROUP(struct lookups_config, cache, cache_options,
@@ -134,9 +142,14 @@ static uint32_t seconds(uint64_t ns)
 	return (uint32_t)((ns + NS_PER_S - 1) / NS_PER_S);
 }
 
+static uint64_t now(const struct lookups *l)
+{
+	return loop_now_ns(l->component->host->loop);
+}
+
 static void keep(struct lookups *l, const struct address *a, struct slice name, uint32_t ttl_s)
 {
-	names_add(l->cache, ANSWERS, a, name, ttl_s, loop_now_ns(l->component->host->loop));
+	names_add(l->cache, ANSWERS, a, name, ttl_s, now(l));
 }
 
 /* A resolver has said something, or not; about silence the operator is told once. */
@@ -163,16 +176,30 @@ static void keep_name(struct lookups *l, const struct address *a, const struct p
 	keep(l, a, slice_from_string(answer->name), ttl);
 }
 
+/* Nobody answered: what was known before stays so, if anything. */
+static void keep_last(struct lookups *l, const struct address *a)
+{
+	struct slice name = names_find(l->cache, ANSWERS, a, now(l));
+	char copy[PTR_NAME_SIZE] = ".";
+
+	if (name.len && name.len <= sizeof copy)
+		memcpy(copy, name.data, name.len);
+	keep(l, a, slice_of(copy, name.len ? name.len : NO_NAME.len),
+	     seconds(l->config->cache.failure_ttl));
+}
+
 static void keep_failure(struct lookups *l, const struct address *a, enum lookup_failure why)
 {
-	const struct lookups_cache_config *c = &l->config->cache;
 	bool heard = why <= FAILURE_BAD_ANSWER;
 
 	l->failed[why]++;
 	if (why >= FAILURE_NO_MEMORY)
 		return; /* nothing is known of it */
 	silence_note(l, heard, why);
-	keep(l, a, NO_NAME, seconds(heard ? c->negative_ttl : c->failure_ttl));
+	if (heard)
+		keep(l, a, NO_NAME, seconds(l->config->cache.negative_ttl));
+	else
+		keep_last(l, a);
 }
 
 static void on_answer(void *arg, enum lookup_failure failure, struct slice message)
@@ -229,8 +256,7 @@ static void ask(struct lookups *l, const struct address *a, uint64_t hash)
 	resolver_ask(l->resolver, text, on_answer, q);
 }
 
-static void maybe_ask(struct lookups *l, const struct address *a, uint64_t now_ns,
-                      struct lookups_tried *tried)
+static void maybe_ask(struct lookups *l, const struct address *a, struct lookups_tried *tried)
 {
 	uint64_t hash;
 
@@ -241,7 +267,7 @@ static void maybe_ask(struct lookups *l, const struct address *a, uint64_t now_n
 		return;
 	if (l->questions.count >= l->config->max_in_flight)
 		tried->over_in_flight++;
-	else if (!rate_admits(l, now_ns))
+	else if (!rate_admits(l, now(l)))
 		tried->over_rate++;
 	else
 		ask(l, a, hash);
@@ -249,20 +275,19 @@ static void maybe_ask(struct lookups *l, const struct address *a, uint64_t now_n
 
 struct slice lookups_find(struct lookups *l, const struct address *a, struct lookups_tried *tried)
 {
-	struct slice name = slice_of(NULL, 0);
-	uint64_t now_ns;
+	struct slice name;
+	bool overdue;
 
 	if (!l)
-		return name;
-	now_ns = loop_now_ns(l->component->host->loop);
-	name = names_find(l->cache, ANSWERS, a, now_ns);
-	if (name.len) {
-		tried->hits++;
-		return slice_equal(name, NO_NAME) ? slice_of(NULL, 0) : name;
+		return slice_of(NULL, 0);
+	name = names_find_aged(l->cache, ANSWERS, a, now(l), &overdue);
+	*(name.len ? &tried->hits : &tried->misses) += 1;
+	if (!name.len || overdue) {
+		maybe_ask(l, a, tried);
+		/* The resolver may have called back, and the cache have another now. */
+		name = names_find(l->cache, ANSWERS, a, now(l));
 	}
-	tried->misses++;
-	maybe_ask(l, a, now_ns, tried);
-	return name;
+	return slice_equal(name, NO_NAME) ? slice_of(NULL, 0) : name;
 }
 
 /* Life */
@@ -287,7 +312,7 @@ int lookups_new(const struct lookups_config *config, const struct component *com
 		lookups_free(l);
 		return r;
 	}
-	names_limit(l->cache, config->cache.max_entries, 0);
+	names_limit(l->cache, config->cache.max_entries, config->cache.max_ttl);
 	*ret = l;
 	return 0;
 }

@@ -351,6 +351,45 @@ static void another_resolv_conf_gives_up_what_is_in_flight(void **state)
 	end(&f);
 }
 
+static bool is_asked_again_and_has_a_name_all_the_while(struct fixture *f)
+{
+	assert_string_equal(find(f, "192.0.2.1"), "db.example");
+	return f->asked >= 2 && nothing_in_flight(f);
+}
+
+static bool has_no_name(struct fixture *f)
+{
+	return !*find(f, "192.0.2.1");
+}
+
+/* A name must not turn into an address for a moment each time that its TTL is over. */
+static void the_last_answer_holds_until_there_is_another(void **state)
+{
+	static const enum reply replies[] = {REPLY_NAME, REPLY_REFUSED, REPLY_NAME_ERROR};
+
+	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+		struct fixture f;
+
+		begin(&f);
+		f.config.cache.min_ttl = f.config.cache.max_ttl = NS_PER_S;
+		/* The first failure holds, so that it is not asked a third time. */
+		f.config.cache.failure_ttl = f.config.cache.negative_ttl = 300 * NS_PER_S;
+		f.reply = REPLY_NAME;
+		start(&f);
+		find(&f, "192.0.2.1");
+		wait_for(&f, nothing_in_flight);
+		f.reply = replies[i];
+		if (replies[i] == REPLY_NAME_ERROR) {
+			wait_for(&f, has_no_name);
+			assert_int_equal(f.asked, 2);
+		} else {
+			wait_for(&f, is_asked_again_and_has_a_name_all_the_while);
+			assert_string_equal(find(&f, "192.0.2.1"), "db.example");
+		}
+		end(&f);
+	}
+}
+
 static void the_cache_has_a_bound(void **state)
 {
 	char text[32];
@@ -409,6 +448,7 @@ int main(void)
 		cmocka_unit_test(keeps_to_its_rate),
 		cmocka_unit_test(has_no_more_in_flight_than_it_may),
 		cmocka_unit_test(another_resolv_conf_gives_up_what_is_in_flight),
+		cmocka_unit_test(the_last_answer_holds_until_there_is_another),
 		cmocka_unit_test(the_cache_has_a_bound),
 		cmocka_unit_test(survives_failing_allocations),
 	};

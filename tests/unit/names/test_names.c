@@ -112,6 +112,23 @@ static void a_name_lasts_its_time_to_live_and_max_age_longer(void **state)
 	names_free(n);
 }
 
+static void tells_what_only_max_age_keeps(void **state)
+{
+	struct names *n = names_new(NULL);
+	struct address a = address_of(1);
+	bool overdue = true;
+
+	names_limit(n, 10, 60 * S);
+	add(n, 1, 1, "a.example", 30, 0);
+	assert_int_equal(names_find_aged(n, 1, &a, 30 * S - 1, &overdue).len, 9);
+	assert_false(overdue);
+	assert_int_equal(names_find_aged(n, 1, &a, 30 * S, &overdue).len, 9);
+	assert_true(overdue);
+	assert_int_equal(names_find_aged(n, 1, &a, 90 * S, &overdue).len, 0);
+	assert_false(overdue);
+	names_free(n);
+}
+
 static void a_look_up_does_not_take_away_what_another_was_given(void **state)
 {
 	struct names *n = names_new(NULL);
@@ -343,6 +360,7 @@ int main(void)
 		cmocka_unit_test(has_room_for_no_name_until_it_is_given_limits),
 		cmocka_unit_test(an_address_has_a_name_in_each_namespace_and_the_last_one_in_any),
 		cmocka_unit_test(a_name_lasts_its_time_to_live_and_max_age_longer),
+		cmocka_unit_test(tells_what_only_max_age_keeps),
 		cmocka_unit_test(a_look_up_does_not_take_away_what_another_was_given),
 		cmocka_unit_test(at_the_bound_the_one_seen_longest_ago_makes_room),
 		cmocka_unit_test(takes_names_of_any_length_that_is_promised),
