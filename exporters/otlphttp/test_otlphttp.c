@@ -1,6 +1,5 @@
 /* The otlphttp exporter as a component, against the judge of tests/e2e. */
-#include "tests/support/component_stage.h"
-#include "tests/support/judge.h"
+#include "tests/support/judged_exporter.h"
 
 #include "core/base/clock.h"
 #include "exporters/otlphttp/otlphttp_config.h"
@@ -16,88 +15,29 @@
 #include <cmocka.h>
 
 extern const struct component_type exporter_otlphttp_type;
-static const struct component_type *const otlphttp = &exporter_otlphttp_type;
-
-struct fixture {
-	struct stage stage;
-	struct judge judge;
-	char dump[64];
+static const char *const encodings[] = {"", ", encoding: json", NULL};
+static const struct judged_kind kind = {
+	.type = &exporter_otlphttp_type,
+	.judge = "tests/e2e/judge_http.py",
+	.endpoint = "endpoint: http://127.0.0.1:%u",
+	.refusal = "status:400",
+	.encodings = encodings,
+	.limit_requests = otlphttp_limit_requests,
 };
 
-static int begin(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-
-	assert_non_null(f);
-	snprintf(f->dump, sizeof f->dump, "/tmp/weir-otlphttp-%d.jsonl", (int)getpid());
-	stage_begin(&f->stage);
-	*state = f;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct fixture *f = *state;
-
-	stage_end(&f->stage);
-	if (f->judge.pid)
-		judge_stop(&f->judge);
-	unlink(f->dump);
-	free(f);
-	return 0;
-}
-
-/* A judge that behaves so, and an exporter to it with the rest of the configuration. Outcomes are the
- * backend's. */
-static void create(struct fixture *f, enum signal signal, const char *behaviour, const char *rest)
-{
-	const char *const arguments[] = {"--behaviour", behaviour, "--dump", f->dump, NULL};
-	char yaml[512];
-
-	judge_start(&f->judge, "tests/e2e/judge_http.py", arguments);
-	snprintf(yaml, sizeof yaml,
-	         "{endpoint: \"http://127.0.0.1:%u\", sending_queue: {wait_for_result: true, "
-	         "batch: null}, retry_on_failure: {enabled: false}%s}",
-	         judge_port(&f->judge, "port"), rest);
-	stage_create(&f->stage, otlphttp, yaml, signal);
-}
-
-static struct result *give(struct fixture *f, enum signal signal, int items)
-{
-	struct result *r = stage_consume(&f->stage, stage_batch(&f->stage, signal, items, 1));
-
-	stage_wait(&f->stage, &r->told);
-	assert_int_equal(r->calls, 1);
-	return r;
-}
-
-static void assert_dumped(struct fixture *f, const char *text)
-{
-	char *line = NULL;
-	size_t size = 0;
-	FILE *in = fopen(f->dump, "r");
-
-	assert_non_null(in);
-	assert_true(getline(&line, &size, in) > 0);
-	if (!strstr(line, text))
-		fail_msg("\"%s\" is not in %s", text, line);
-	free(line);
-	fclose(in);
-}
-
-static void delivers(struct fixture *f, enum signal signal, const char *rest, const char *dumped)
+static void delivers(struct judged *f, enum signal signal, const char *rest, const char *dumped)
 {
 	struct result *r;
 
-	create(f, signal, "ok", rest);
-	r = give(f, signal, 3);
+	judged_create(f, signal, "ok", rest);
+	r = judged_give(f, signal, 3);
 	if (r->outcome.status != OUTCOME_OK)
 		fail_msg("%s: %s", rest, r->message);
 	assert_int_equal(r->outcome.rejected_items, 0);
-	assert_dumped(f, dumped);
-	assert_dumped(f, "\"items\": 3");
-	assert_dumped(f, "item 3");
-	assert_dumped(f, "weir/test (linux/");
+	judged_assert_dumped(f, dumped);
+	judged_assert_dumped(f, "\"items\": 3");
+	judged_assert_dumped(f, "item 3");
+	judged_assert_dumped(f, "weir/test (linux/");
 }
 
 static void delivers_spans(void **state)
@@ -133,8 +73,7 @@ static void delivers_every_compression(void **state)
 		snprintf(rest, sizeof rest, ", compression: %s", names[i][0]);
 		snprintf(dumped, sizeof dumped, "\"content-encoding\": \"%s\"", names[i][1]);
 		delivers(*state, SIGNAL_TRACES, rest, dumped);
-		end(state);
-		begin(state);
+		judged_again(state);
 	}
 }
 
@@ -144,30 +83,19 @@ static void compresses_as_hard_as_it_is_told(void **state)
 	         "\"content-encoding\": \"zstd\"");
 }
 
-static void compresses_large_batches_on_the_pool(void **state)
-{
-	struct fixture *f = *state;
-	struct result *r;
-
-	create(f, SIGNAL_TRACES, "ok", "");
-	r = give(f, SIGNAL_TRACES, 50000);
-	assert_int_equal(r->outcome.status, OUTCOME_OK);
-	assert_dumped(f, "\"items\": 50000");
-}
-
 static void charges_what_it_prints_on_the_pool(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
-	create(f, SIGNAL_TRACES, "ok", ", encoding: json, compression: none");
-	r = give(f, SIGNAL_TRACES, 20000);
+	judged_create(f, SIGNAL_TRACES, "ok", ", encoding: json, compression: none");
+	r = judged_give(f, SIGNAL_TRACES, 20000);
 	assert_int_equal(r->outcome.status, OUTCOME_OK);
-	assert_dumped(f, "\"items\": 20000");
+	judged_assert_dumped(f, "\"items\": 20000");
 	assert_int_equal(f->stage.budget.used, 0);
 	/* The text was the last that was charged. */
 	f->stage.budget.limit = f->stage.budget.peak - 1;
-	r = give(f, SIGNAL_TRACES, 20000);
+	r = judged_give(f, SIGNAL_TRACES, 20000);
 	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
 	assert_non_null(strstr(r->message, "the memory limit leaves no room"));
 	f->stage.budget.limit = 0;
@@ -190,21 +118,20 @@ static void retries_exactly_what_otlp_allows(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct fixture *f = *state;
+		struct judged *f = *state;
 		char behaviour[32], text[64];
 		struct result *r;
 
 		snprintf(behaviour, sizeof behaviour, "status:%d", cases[i].status);
 		snprintf(text, sizeof text, " answered HTTP status %d: no such thing  [31m",
 		         cases[i].status);
-		create(f, SIGNAL_TRACES, behaviour, "");
-		r = give(f, SIGNAL_TRACES, 1);
+		judged_create(f, SIGNAL_TRACES, behaviour, "");
+		r = judged_give(f, SIGNAL_TRACES, 1);
 		if (r->outcome.status != cases[i].outcome)
 			fail_msg("%s: outcome %d, %s", behaviour, r->outcome.status, r->message);
 		if (cases[i].outcome != OUTCOME_OK && !strstr(r->message, text))
 			fail_msg("%s: %s", behaviour, r->message);
-		end(state);
-		begin(state);
+		judged_again(state);
 	}
 }
 
@@ -213,43 +140,42 @@ static void obeys_retry_after(void **state)
 	static const int statuses[] = {429, 502, 503, 504};
 
 	for (int i = 0; i < 8; i++) {
-		struct fixture *f = *state;
+		struct judged *f = *state;
 		char behaviour[32];
 		struct result *r;
 		bool date = i % 2;
 
 		snprintf(behaviour, sizeof behaviour, "status:%d:%s", statuses[i / 2],
 		         date ? "date+60" : "7");
-		create(f, SIGNAL_TRACES, behaviour, "");
-		r = give(f, SIGNAL_TRACES, 1);
+		judged_create(f, SIGNAL_TRACES, behaviour, "");
+		r = judged_give(f, SIGNAL_TRACES, 1);
 		assert_int_equal(r->outcome.status, OUTCOME_RETRY);
 		if (date)
 			assert_in_range(r->outcome.retry_after_ns, 50 * NS_PER_S, 61 * NS_PER_S);
 		else
 			assert_int_equal(r->outcome.retry_after_ns, 7 * NS_PER_S);
-		end(state);
-		begin(state);
+		judged_again(state);
 	}
 }
 
 static void reads_a_json_status(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
-	create(f, SIGNAL_TRACES, "status:400", ", encoding: json");
-	r = give(f, SIGNAL_TRACES, 1);
+	judged_create(f, SIGNAL_TRACES, "status:400", ", encoding: json");
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_PERMANENT);
 	assert_non_null(strstr(r->message, " answered HTTP status 400: no such thing"));
 }
 
 static void retries_a_lost_connection(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
-	create(f, SIGNAL_TRACES, "close", "");
-	r = give(f, SIGNAL_TRACES, 1);
+	judged_create(f, SIGNAL_TRACES, "close", "");
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
 	assert_non_null(strstr(r->message, " lost: "));
 }
@@ -259,38 +185,26 @@ static void never_resends_what_was_rejected(void **state)
 	static const char *const encodings[] = {"", ", encoding: json"};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct fixture *f = *state;
+		struct judged *f = *state;
 		struct result *r;
 
-		create(f, SIGNAL_LOGS, "partial:2:two were bad", encodings[i]);
-		r = give(f, SIGNAL_LOGS, 5);
+		judged_create(f, SIGNAL_LOGS, "partial:2:two were bad", encodings[i]);
+		r = judged_give(f, SIGNAL_LOGS, 5);
 		assert_int_equal(r->outcome.status, OUTCOME_OK);
 		assert_int_equal(r->outcome.rejected_items, 2);
 		assert_string_equal(r->message, "two were bad");
 		assert_int_equal(stage_figure(&f->stage, "weir_exporter_sent_items"), 3);
-		end(state);
-		begin(state);
+		judged_again(state);
 	}
-}
-
-static void believes_no_more_rejections_than_there_were_items(void **state)
-{
-	struct fixture *f = *state;
-	struct result *r;
-
-	create(f, SIGNAL_TRACES, "partial:1000000", "");
-	r = give(f, SIGNAL_TRACES, 5);
-	assert_int_equal(r->outcome.status, OUTCOME_OK);
-	assert_int_equal(r->outcome.rejected_items, 5);
 }
 
 static void takes_a_warning_as_a_success(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
-	create(f, SIGNAL_TRACES, "partial:0:old schema", "");
-	r = give(f, SIGNAL_TRACES, 5);
+	judged_create(f, SIGNAL_TRACES, "partial:0:old schema", "");
+	r = judged_give(f, SIGNAL_TRACES, 5);
 	assert_int_equal(r->outcome.status, OUTCOME_OK);
 	assert_int_equal(r->outcome.rejected_items, 0);
 }
@@ -300,152 +214,26 @@ static void gives_up_an_answer_above_4_mib(void **state)
 	static const char *const ways[] = {"huge:4194305", "bomb"};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct fixture *f = *state;
+		struct judged *f = *state;
 		struct result *r;
 
-		create(f, SIGNAL_TRACES, ways[i], "");
-		r = give(f, SIGNAL_TRACES, 1);
+		judged_create(f, SIGNAL_TRACES, ways[i], "");
+		r = judged_give(f, SIGNAL_TRACES, 1);
 		if (r->outcome.status != OUTCOME_PERMANENT || !strstr(r->message, "4194304"))
 			fail_msg("%s: outcome %d, %s", ways[i], r->outcome.status, r->message);
-		end(state);
-		begin(state);
+		judged_again(state);
 	}
-}
-
-static void makes_no_empty_requests(void **state)
-{
-	struct fixture *f = *state;
-	struct result *r;
-
-	create(f, SIGNAL_TRACES, "status:400", "");
-	r = give(f, SIGNAL_TRACES, 0);
-	assert_int_equal(r->outcome.status, OUTCOME_OK);
 }
 
 static void gives_up_an_attempt_at_its_timeout(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
-	create(f, SIGNAL_TRACES, "slow:5", ", timeout: 300ms");
-	r = give(f, SIGNAL_TRACES, 1);
+	judged_create(f, SIGNAL_TRACES, "slow:5", ", timeout: 300ms");
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
 	assert_non_null(strstr(r->message, "did not answer in time"));
-}
-
-/* What all lines of the dump together hold. */
-static unsigned count_dumped(struct fixture *f, unsigned *ret_requests)
-{
-	static const char key[] = "\"items\": ";
-	FILE *in = fopen(f->dump, "r");
-	unsigned items = 0;
-	char *line = NULL;
-	size_t size = 0;
-
-	assert_non_null(in);
-	for (*ret_requests = 0; getline(&line, &size, in) > 0; ++*ret_requests)
-		items += (unsigned)strtoul(strstr(line, key) + strlen(key), NULL, 10);
-	free(line);
-	fclose(in);
-	return items;
-}
-
-static void sends_a_batch_above_the_limit_in_parts(void **state)
-{
-	static const char *const encodings[] = {"", ", encoding: json"};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct fixture *f = *state;
-		unsigned requests;
-		struct result *r;
-
-		create(f, SIGNAL_LOGS, "ok", encodings[i]);
-		otlphttp_limit_requests(f->stage.component, 2000);
-		r = give(f, SIGNAL_LOGS, 1000);
-		assert_int_equal(r->outcome.status, OUTCOME_OK);
-		assert_int_equal(r->outcome.rejected_items, 0);
-		assert_int_equal(count_dumped(f, &requests), 1000);
-		assert_true(requests > 5);
-		end(state);
-		begin(state);
-	}
-}
-
-static void repeats_all_parts_when_one_has_to_be(void **state)
-{
-	struct fixture *f = *state;
-	unsigned requests;
-	struct result *r;
-
-	create(f, SIGNAL_LOGS, "accept-first:2", "");
-	otlphttp_limit_requests(f->stage.component, 2000);
-	r = give(f, SIGNAL_LOGS, 1000);
-	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
-	count_dumped(f, &requests);
-	assert_int_equal(requests, 2); /* and no third was tried after that */
-}
-
-static void drops_what_is_too_large_by_itself(void **state)
-{
-	static const char *const encodings[] = {"", ", encoding: json"};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct fixture *f = *state;
-		struct result *r;
-
-		create(f, SIGNAL_LOGS, "ok", encodings[i]);
-		otlphttp_limit_requests(f->stage.component, 10);
-		r = give(f, SIGNAL_LOGS, 3);
-		assert_int_equal(r->outcome.status, OUTCOME_PERMANENT);
-		assert_non_null(strstr(r->message, "a single item makes a request of "));
-		end(state);
-		begin(state);
-	}
-}
-
-static void has_several_requests_in_flight(void **state)
-{
-	struct fixture *f = *state;
-	struct result *results[8];
-	uint64_t begun = clock_monotonic_ns();
-
-	create(f, SIGNAL_TRACES, "slow:0.5", "");
-	for (int i = 0; i < 8; i++)
-		results[i] = stage_consume(&f->stage, stage_batch(&f->stage, SIGNAL_TRACES, 1, i));
-	for (int i = 0; i < 8; i++) {
-		stage_wait(&f->stage, &results[i]->told);
-		assert_int_equal(results[i]->outcome.status, OUTCOME_OK);
-	}
-	/* One after the other they would take 4 s. */
-	assert_true(clock_monotonic_ns() - begun < 3 * NS_PER_S);
-}
-
-static void waits_for_answers_when_it_is_shut_down(void **state)
-{
-	struct fixture *f = *state;
-	struct result *r;
-
-	create(f, SIGNAL_TRACES, "slow:0.5", "");
-	r = stage_consume(&f->stage, stage_batch(&f->stage, SIGNAL_TRACES, 1, 1));
-	stage_shutdown(&f->stage, clock_monotonic_ns() + 5 * NS_PER_S);
-	stage_wait(&f->stage, &f->stage.closed);
-	assert_true(r->told);
-	assert_int_equal(r->outcome.status, OUTCOME_OK);
-}
-
-static void ends_attempts_at_the_deadline_of_a_shutdown(void **state)
-{
-	struct fixture *f = *state;
-	struct result *r;
-	uint64_t begun;
-
-	create(f, SIGNAL_TRACES, "slow:8", "");
-	r = stage_consume(&f->stage, stage_batch(&f->stage, SIGNAL_TRACES, 1, 1));
-	begun = clock_monotonic_ns();
-	stage_shutdown(&f->stage, begun + 300 * NS_PER_MS);
-	stage_wait(&f->stage, &f->stage.closed);
-	assert_true(r->told);
-	assert_true(clock_monotonic_ns() - begun < 3 * NS_PER_S);
 }
 
 /* ---- the authenticator: an extension whose token changes with every request */
@@ -489,33 +277,33 @@ static struct component *fake_extension(const struct host *host, const char *id)
 
 static void asks_its_authenticator_for_every_request(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct result *r;
 
 	f->stage.host.extension = fake_extension;
-	create(f, SIGNAL_TRACES, "ok",
-	       ", auth: {authenticator: fakeauth}, headers: {Authorization: mine, x-b: c}");
-	r = give(f, SIGNAL_TRACES, 1);
+	judged_create(f, SIGNAL_TRACES, "ok",
+	              ", auth: {authenticator: fakeauth}, headers: {Authorization: mine, x-b: c}");
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_RETRY);
 	assert_non_null(strstr(r->message, "extension fakeauth: the token cannot be read"));
-	r = give(f, SIGNAL_TRACES, 1);
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_OK);
-	assert_dumped(f, "\"authorization\": \"Bearer token-2\"");
-	assert_dumped(f, "\"x-b\": \"c\"");
-	r = give(f, SIGNAL_TRACES, 1);
+	judged_assert_dumped(f, "\"authorization\": \"Bearer token-2\"");
+	judged_assert_dumped(f, "\"x-b\": \"c\"");
+	r = judged_give(f, SIGNAL_TRACES, 1);
 	assert_int_equal(r->outcome.status, OUTCOME_OK);
 }
 
 /* ---- configuration */
 
-static void refuses(struct fixture *f, const char *yaml, const char *message)
+static void refuses(struct judged *f, const char *yaml, const char *message)
 {
-	stage_expect_refused(&f->stage, otlphttp, yaml, message);
+	stage_expect_refused(&f->stage, &exporter_otlphttp_type, yaml, message);
 }
 
 static void checks_its_configuration(void **state)
 {
-	struct fixture *f = *state;
+	struct judged *f = *state;
 
 	refuses(f, "{}", "at least one endpoint must be specified");
 	refuses(f, "{endpoint: \"localhost:4318\"}",
@@ -537,12 +325,12 @@ static void checks_its_configuration(void **state)
 	        "auth: authenticator is missing: name an extension, for instance bearertokenauth");
 }
 
-static void assert_url(struct fixture *f, const char *yaml, enum signal signal, const char *wanted)
+static void assert_url(struct judged *f, const char *yaml, enum signal signal, const char *wanted)
 {
 	char *url;
 
-	assert_int_equal(otlphttp_config_url(stage_config(&f->stage, otlphttp, yaml), signal, &url,
-	                                     NULL),
+	assert_int_equal(otlphttp_config_url(stage_config(&f->stage, &exporter_otlphttp_type, yaml),
+	                                     signal, &url, NULL),
 	                 0);
 	assert_string_equal(url, wanted);
 	free(url);
@@ -551,21 +339,21 @@ static void assert_url(struct fixture *f, const char *yaml, enum signal signal, 
 static void appends_the_path_to_endpoint_only(void **state)
 {
 	static const char both[] = "{endpoint: \"http://a/b/\", logs_endpoint: \"https://c/d?e\"}";
-	struct fixture *f = *state;
+	struct judged *f = *state;
 	struct error error = ERROR_INIT;
 	char *url = NULL;
 
 	assert_url(f, both, SIGNAL_TRACES, "http://a/b/v1/traces");
 	assert_url(f, both, SIGNAL_LOGS, "https://c/d?e");
 	assert_url(f, "{endpoint: \"https://a:1\"}", SIGNAL_METRICS, "https://a:1/v1/metrics");
-	assert_int_equal(otlphttp_config_url(stage_config(&f->stage, otlphttp,
+	assert_int_equal(otlphttp_config_url(stage_config(&f->stage, &exporter_otlphttp_type,
 	                                                  "{logs_endpoint: \"http://c\"}"),
 	                                     SIGNAL_TRACES, &url, &error),
 	                 -EINVAL);
 	assert_string_equal(error.message, "either endpoint or traces_endpoint must be specified");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) JUDGED_TEST(f, &kind)
 
 int main(void)
 {
@@ -576,27 +364,19 @@ int main(void)
 		TEST(delivers_json),
 		TEST(delivers_every_compression),
 		TEST(compresses_as_hard_as_it_is_told),
-		TEST(compresses_large_batches_on_the_pool),
 		TEST(charges_what_it_prints_on_the_pool),
 		TEST(retries_exactly_what_otlp_allows),
 		TEST(obeys_retry_after),
 		TEST(reads_a_json_status),
 		TEST(retries_a_lost_connection),
 		TEST(never_resends_what_was_rejected),
-		TEST(believes_no_more_rejections_than_there_were_items),
 		TEST(takes_a_warning_as_a_success),
 		TEST(gives_up_an_answer_above_4_mib),
-		TEST(makes_no_empty_requests),
 		TEST(gives_up_an_attempt_at_its_timeout),
-		TEST(sends_a_batch_above_the_limit_in_parts),
-		TEST(repeats_all_parts_when_one_has_to_be),
-		TEST(drops_what_is_too_large_by_itself),
-		TEST(has_several_requests_in_flight),
-		TEST(waits_for_answers_when_it_is_shut_down),
-		TEST(ends_attempts_at_the_deadline_of_a_shutdown),
 		TEST(asks_its_authenticator_for_every_request),
 		TEST(checks_its_configuration),
 		TEST(appends_the_path_to_endpoint_only),
+		JUDGED_TESTS(&kind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
