@@ -1,4 +1,5 @@
-/* Happy path: pusher_push -> gathered, or decoded and printed -> (compressed) -> pusher->send -> push_end(OK).
+/* Happy path: pusher_consume -> the queue -> pusher_push -> gathered, or decoded and printed ->
+ * (compressed) -> pusher->send -> push_end(OK).
  * Fails: no memory (RETRY) · a request above the limit (its batch is sent in parts, one after the other;
  * a single item above it is PERMANENT) · whatever the backend says. */
 #include "core/export/push.h"
@@ -38,10 +39,21 @@ static void push_free(struct push *p)
 	free(p);
 }
 
+/* The one gate: the queue and the client have closed, and nobody is on the way back from them. */
+static void maybe_closed(struct pusher *pusher)
+{
+	void (*closed)(void *arg) = pusher->closed;
+
+	if (!closed || !pusher->exporter_closed || !pusher->client_closed || pusher->under_way > 0)
+		return;
+	pusher->closed = NULL;
+	closed(pusher->closed_arg);
+}
+
 static void leave(struct pusher *pusher)
 {
 	pusher->under_way--;
-	pusher->ended(pusher->self);
+	maybe_closed(pusher);
 }
 
 void push_end(struct push *p, const struct outcome *outcome)
@@ -195,8 +207,8 @@ static int begin(struct push *p, struct error *error)
 	return 0;
 }
 
-void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
-                 struct done done)
+static void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
+                        struct done done)
 {
 	struct push *p = pusher->running ? calloc(1, sizeof *p) : NULL;
 	struct error error = ERROR_INIT;
@@ -329,4 +341,53 @@ static void parts_start(struct pusher *pusher, const struct batch *batch, size_t
 		                              .message = "no memory to divide the batch"});
 	else
 		parts_next(p);
+}
+
+/* ---- life; at its end the queue closes first, then the client */
+
+static void on_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
+{
+	pusher_push(self, batch, deadline_ns, done);
+}
+
+int pusher_init(struct pusher *pusher, const struct exporter_config *config, struct error *error)
+{
+	pusher->exporter = exporter_new(pusher->owner, pusher->signal, config, on_send, pusher);
+	return pusher->exporter ? 0 : error_no_memory(error);
+}
+
+void pusher_fini(struct pusher *pusher)
+{
+	exporter_free(pusher->exporter);
+}
+
+void pusher_consume(struct pusher *pusher, struct batch *batch, struct done done)
+{
+	exporter_consume(pusher->exporter, batch, done);
+}
+
+static void on_client_closed(void *arg)
+{
+	struct pusher *pusher = arg;
+
+	pusher->client_closed = true;
+	maybe_closed(pusher);
+}
+
+/* Attempts may still be out when the deadline has passed; closing the client ends them. */
+static void on_exporter_closed(void *arg)
+{
+	struct pusher *pusher = arg;
+
+	pusher->exporter_closed = true;
+	pusher->running = false;
+	pusher->close(pusher->self, on_client_closed, pusher);
+}
+
+void pusher_shutdown(struct pusher *pusher, uint64_t deadline_ns, void (*closed)(void *arg),
+                     void *arg)
+{
+	pusher->closed = closed;
+	pusher->closed_arg = arg;
+	exporter_shutdown(pusher->exporter, deadline_ns, on_exporter_closed, pusher);
 }

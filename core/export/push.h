@@ -3,11 +3,15 @@
  * A request's bytes are gathered from where they lie, or printed as JSON; compressed if so configured; and
  * handed to the exporter's protocol, which ends the push with an outcome. Large ones are printed and
  * compressed on a thread of the pool, and what that makes is charged to the host's budget. The batch stays
- * its owner's until the end. */
+ * its owner's until the end.
+ *
+ * The pusher is what all pushes of an exporter share: the queue before them (core/export/exporter.h), and
+ * the order in which everything ends. */
 #ifndef WEIR_EXPORT_PUSH_H
 #define WEIR_EXPORT_PUSH_H
 
 #include "core/component.h"
+#include "core/export/exporter.h"
 #include "core/wire/compress.h"
 
 /* OTLP's recommendation for the largest request a client sends, uncompressed. */
@@ -17,21 +21,27 @@ enum push_encoding { PUSH_PROTOBUF, PUSH_JSON };
 
 struct push;
 
-/* What all pushes of an exporter have in common; embedded in it. */
+/* Embedded in an exporter, which fills it in before pusher_init(). */
 struct pusher {
-	const struct component *owner;
+	struct component *owner;
 	enum signal signal;
 	enum push_encoding encoding;
 	enum coding coding;
 	int level;            /* of compression; 0: the usual */
 	size_t request_limit; /* bytes before compression */
-	bool running;         /* otherwise pushes fail: nothing is there to send with */
 	void *self;
 	/* Sends p->pieces; push_end() is called for it, once, maybe at once. */
 	void (*send)(void *self, struct push *p);
-	/* A push has ended, which may have been the last: under_way. */
-	void (*ended)(void *self);
+	/* Ends the client, if there is one, and by that the pushes that are still out; calls closed once. */
+	void (*close)(void *self, void (*closed)(void *arg), void *arg);
+	bool running; /* otherwise pushes fail: nothing is there to send with */
+
+	/* of push.c */
+	struct exporter *exporter;
 	unsigned under_way;
+	bool exporter_closed, client_closed;
+	void (*closed)(void *arg);
+	void *closed_arg;
 };
 
 struct push {
@@ -53,9 +63,13 @@ struct push {
 	int result;     /* of printing and compressing */
 };
 
-/* An exporter_send (core/export/exporter.h). */
-void pusher_push(struct pusher *pusher, const struct batch *batch, uint64_t deadline_ns,
-                 struct done done);
+int pusher_init(struct pusher *pusher, const struct exporter_config *config, struct error *error);
+void pusher_fini(struct pusher *pusher);
+
+/* What a component does with a batch, and at its end. */
+void pusher_consume(struct pusher *pusher, struct batch *batch, struct done done);
+void pusher_shutdown(struct pusher *pusher, uint64_t deadline_ns, void (*closed)(void *arg),
+                     void *arg);
 
 /* Ends it; outcome->message is copied by whoever needs it longer. */
 void push_end(struct push *p, const struct outcome *outcome);

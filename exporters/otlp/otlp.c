@@ -6,7 +6,6 @@
  * part (OK, with the rest counted as rejected, and a warning with the backend's words) · no authorization
  * can be had (RETRY). */
 #include "core/component.h"
-#include "core/export/exporter.h"
 #include "core/export/headers.h"
 #include "core/export/push.h"
 #include "core/net/grpc_client.h"
@@ -19,16 +18,12 @@
 struct otlp_exporter {
 	struct component component;
 	const struct otlp_config *config;
-	struct exporter *exporter;
 	struct pusher pusher;
 	struct tls_settings tls;
 	struct headers headers;
 	struct grpc_client_header call_headers[HEADERS_MAX + AUTH_HEADERS_MAX];
 	char user_agent[128];
 	struct grpc_client *client; /* from start on */
-	bool exporter_closed, client_closed;
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 static const char *const paths[SIGNAL_COUNT] = {
@@ -90,11 +85,6 @@ static int call_headers(void *arg, const struct grpc_client_header **ret, size_t
 	return 0;
 }
 
-static void otlp_send(void *self, const struct batch *batch, uint64_t deadline_ns, struct done done)
-{
-	pusher_push(&((struct otlp_exporter *)self)->pusher, batch, deadline_ns, done);
-}
-
 void otlp_limit_requests(struct component *exporter, size_t bytes)
 {
 	((struct otlp_exporter *)exporter)->pusher.request_limit = bytes;
@@ -108,14 +98,19 @@ static void otlp_destroy(struct component *component)
 
 	if (!e)
 		return;
-	exporter_free(e->exporter);
+	pusher_fini(&e->pusher);
 	headers_fini(&e->headers);
 	free(e);
 }
 
 extern const struct component_type exporter_otlp_type;
 
-static void maybe_closed(void *self);
+static void close_client(void *self, void (*closed)(void *arg), void *arg)
+{
+	struct otlp_exporter *e = self;
+
+	grpc_client_close(TAKE(e->client), closed, arg);
+}
 
 static int otlp_create(const struct create_args *args, struct component **ret, struct error *error)
 {
@@ -134,16 +129,14 @@ static int otlp_create(const struct create_args *args, struct component **ret, s
 	                            .request_limit = PUSH_REQUEST_LIMIT,
 	                            .self = e,
 	                            .send = send,
-	                            .ended = maybe_closed};
+	                            .close = close_client};
 	if (c->user_agent && *c->user_agent)
 		snprintf(e->user_agent, sizeof e->user_agent, "%s", c->user_agent);
 	else
 		headers_user_agent(args->host->version, e->user_agent, sizeof e->user_agent);
 	r = headers_init(&e->headers, &c->headers, &c->auth, args->host, error);
-	if (r == 0) {
-		e->exporter = exporter_new(&e->component, args->signal, &c->exporter, otlp_send, e);
-		r = e->exporter ? 0 : error_no_memory(error);
-	}
+	if (r == 0)
+		r = pusher_init(&e->pusher, &c->exporter, error);
 	if (r < 0) {
 		otlp_destroy(&e->component);
 		return r;
@@ -186,48 +179,13 @@ static int otlp_start(struct component *component, struct error *error)
 
 static void otlp_consume(struct component *component, struct batch *batch, struct done done)
 {
-	struct otlp_exporter *e = (struct otlp_exporter *)component;
-
-	exporter_consume(e->exporter, batch, done);
-}
-
-static void maybe_closed(void *self)
-{
-	struct otlp_exporter *e = self;
-	void (*closed)(void *arg) = e->closed;
-
-	if (!closed || !e->exporter_closed || !e->client_closed || e->pusher.under_way > 0)
-		return;
-	e->closed = NULL;
-	closed(e->closed_arg);
-}
-
-static void on_client_closed(void *arg)
-{
-	struct otlp_exporter *e = arg;
-
-	e->client_closed = true;
-	maybe_closed(e);
-}
-
-/* Attempts may still be out when the deadline has passed; closing the client ends them. */
-static void on_exporter_closed(void *arg)
-{
-	struct otlp_exporter *e = arg;
-
-	e->exporter_closed = true;
-	e->pusher.running = false;
-	grpc_client_close(TAKE(e->client), on_client_closed, e);
+	pusher_consume(&((struct otlp_exporter *)component)->pusher, batch, done);
 }
 
 static void otlp_shutdown(struct component *component, uint64_t deadline_ns,
                           void (*closed)(void *arg), void *arg)
 {
-	struct otlp_exporter *e = (struct otlp_exporter *)component;
-
-	e->closed = closed;
-	e->closed_arg = arg;
-	exporter_shutdown(e->exporter, deadline_ns, on_exporter_closed, e);
+	pusher_shutdown(&((struct otlp_exporter *)component)->pusher, deadline_ns, closed, arg);
 }
 
 static const char *const otlp_aliases[] = {"otlp_grpc", NULL};

@@ -7,7 +7,6 @@
  * (OK, with the rest counted as rejected, and a warning with the backend's words) · no authorization can
  * be had (RETRY). */
 #include "core/component.h"
-#include "core/export/exporter.h"
 #include "core/export/headers.h"
 #include "core/export/push.h"
 #include "core/net/http_client.h"
@@ -21,7 +20,6 @@
 struct otlphttp_exporter {
 	struct component component;
 	const struct otlphttp_config *config;
-	struct exporter *exporter;
 	struct pusher pusher;
 	struct tls_settings tls;
 	struct headers headers;
@@ -29,9 +27,6 @@ struct otlphttp_exporter {
 	char where[280]; /* its host and port */
 	char user_agent[128];
 	struct http_client *client; /* from start on */
-	bool exporter_closed, client_closed;
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 static const char *const content_types[] = {
@@ -154,12 +149,6 @@ static void send(void *self, struct push *p)
 	http_client_send(e->client, &request, on_response, p);
 }
 
-static void otlphttp_send(void *self, const struct batch *batch, uint64_t deadline_ns,
-                          struct done done)
-{
-	pusher_push(&((struct otlphttp_exporter *)self)->pusher, batch, deadline_ns, done);
-}
-
 void otlphttp_limit_requests(struct component *exporter, size_t bytes)
 {
 	((struct otlphttp_exporter *)exporter)->pusher.request_limit = bytes;
@@ -173,7 +162,7 @@ static void otlphttp_destroy(struct component *component)
 
 	if (!e)
 		return;
-	exporter_free(e->exporter);
+	pusher_fini(&e->pusher);
 	headers_fini(&e->headers);
 	free(e->url);
 	free(e);
@@ -181,7 +170,12 @@ static void otlphttp_destroy(struct component *component)
 
 extern const struct component_type exporter_otlphttp_type;
 
-static void maybe_closed(void *self);
+static void close_client(void *self, void (*closed)(void *arg), void *arg)
+{
+	struct otlphttp_exporter *e = self;
+
+	http_client_close(TAKE(e->client), closed, arg);
+}
 
 static int otlphttp_create(const struct create_args *args, struct component **ret,
                            struct error *error)
@@ -204,7 +198,7 @@ static int otlphttp_create(const struct create_args *args, struct component **re
 		.request_limit = PUSH_REQUEST_LIMIT,
 		.self = e,
 		.send = send,
-		.ended = maybe_closed,
+		.close = close_client,
 	};
 	headers_user_agent(args->host->version, e->user_agent, sizeof e->user_agent);
 	r = otlphttp_config_url(c, args->signal, &e->url, error);
@@ -212,9 +206,7 @@ static int otlphttp_create(const struct create_args *args, struct component **re
 		r = headers_init(&e->headers, &c->headers, &c->auth, args->host, error);
 	if (r == 0) {
 		http_client_where(e->url, e->where, sizeof e->where);
-		e->exporter =
-			exporter_new(&e->component, args->signal, &c->exporter, otlphttp_send, e);
-		r = e->exporter ? 0 : error_no_memory(error);
+		r = pusher_init(&e->pusher, &c->exporter, error);
 	}
 	if (r < 0) {
 		otlphttp_destroy(&e->component);
@@ -257,48 +249,13 @@ static int otlphttp_start(struct component *component, struct error *error)
 
 static void otlphttp_consume(struct component *component, struct batch *batch, struct done done)
 {
-	struct otlphttp_exporter *e = (struct otlphttp_exporter *)component;
-
-	exporter_consume(e->exporter, batch, done);
-}
-
-static void maybe_closed(void *self)
-{
-	struct otlphttp_exporter *e = self;
-	void (*closed)(void *arg) = e->closed;
-
-	if (!closed || !e->exporter_closed || !e->client_closed || e->pusher.under_way > 0)
-		return;
-	e->closed = NULL;
-	closed(e->closed_arg);
-}
-
-static void on_client_closed(void *arg)
-{
-	struct otlphttp_exporter *e = arg;
-
-	e->client_closed = true;
-	maybe_closed(e);
-}
-
-/* Attempts may still be out when the deadline has passed; closing the client ends them. */
-static void on_exporter_closed(void *arg)
-{
-	struct otlphttp_exporter *e = arg;
-
-	e->exporter_closed = true;
-	e->pusher.running = false;
-	http_client_close(TAKE(e->client), on_client_closed, e);
+	pusher_consume(&((struct otlphttp_exporter *)component)->pusher, batch, done);
 }
 
 static void otlphttp_shutdown(struct component *component, uint64_t deadline_ns,
                               void (*closed)(void *arg), void *arg)
 {
-	struct otlphttp_exporter *e = (struct otlphttp_exporter *)component;
-
-	e->closed = closed;
-	e->closed_arg = arg;
-	exporter_shutdown(e->exporter, deadline_ns, on_exporter_closed, e);
+	pusher_shutdown(&((struct otlphttp_exporter *)component)->pusher, deadline_ns, closed, arg);
 }
 
 static const char *const otlphttp_aliases[] = {"otlp_http", NULL};
