@@ -13,24 +13,6 @@
 extern const struct component_type exporter_prometheusremotewrite_type;
 #define TYPE &exporter_prometheusremotewrite_type
 
-static int begin(void **state)
-{
-	struct stage *s = calloc(1, sizeof *s);
-
-	stage_begin(s);
-	*state = s;
-	return 0;
-}
-
-static int end(void **state)
-{
-	struct stage *s = *state;
-
-	stage_end(s);
-	free(s);
-	return 0;
-}
-
 static void refuses(struct stage *s, const char *yaml, const char *message)
 {
 	stage_expect_refused(s, TYPE, yaml, message);
@@ -162,7 +144,7 @@ static void answers_once_whatever_allocation_fails(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 
 int main(void)
 {

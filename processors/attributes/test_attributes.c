@@ -12,24 +12,6 @@
 extern const struct component_type processor_attributes_type;
 static const struct component_type *const attributes = &processor_attributes_type;
 
-static int begin(void **state)
-{
-	struct stage *s = calloc(1, sizeof *s);
-
-	assert_non_null(s);
-	stage_begin(s);
-	s->answer_at_once = false;
-	*state = s;
-	return 0;
-}
-
-static int end(void **state)
-{
-	stage_end(*state);
-	free(*state);
-	return 0;
-}
-
 /* ---- actions: one span with these attributes becomes one with those */
 
 #define SPAN(attributes)                                                                           \
@@ -524,18 +506,24 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(does_what_each_action_says),
-		cmocka_unit_test_setup_teardown(takes_values_from_the_request, begin, end),
-		cmocka_unit_test_setup_teardown(leaves_events_alone, begin, end),
-		cmocka_unit_test_setup_teardown(acts_on_points_of_every_kind, begin, end),
-		cmocka_unit_test_setup_teardown(chooses_metrics_by_name_and_resource, begin, end),
+		cmocka_unit_test_setup_teardown(takes_values_from_the_request, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(leaves_events_alone, stage_setup, stage_teardown),
+		cmocka_unit_test_setup_teardown(acts_on_points_of_every_kind, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(chooses_metrics_by_name_and_resource, stage_setup,
+	                                        stage_teardown),
 		cmocka_unit_test(chooses_items_by_include_and_exclude),
-		cmocka_unit_test_setup_teardown(refuses_actions_that_make_no_sense, begin, end),
-		cmocka_unit_test_setup_teardown(refuses_properties_that_the_signal_has_not, begin,
-	                                        end),
-		cmocka_unit_test_setup_teardown(gives_up_a_pattern_that_takes_too_long, begin, end),
-		cmocka_unit_test_setup_teardown(leaves_a_shared_batch_alone, begin, end),
-		cmocka_unit_test_setup_teardown(asks_to_try_again_when_there_is_no_memory, begin,
-	                                        end),
+		cmocka_unit_test_setup_teardown(refuses_actions_that_make_no_sense, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(refuses_properties_that_the_signal_has_not,
+	                                        stage_setup, stage_teardown),
+		cmocka_unit_test_setup_teardown(gives_up_a_pattern_that_takes_too_long, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(leaves_a_shared_batch_alone, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(asks_to_try_again_when_there_is_no_memory,
+	                                        stage_setup, stage_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

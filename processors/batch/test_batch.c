@@ -12,23 +12,6 @@
 extern const struct component_type processor_batch_type;
 static const struct component_type *const batch = &processor_batch_type;
 
-static int begin(void **state)
-{
-	struct stage *s = calloc(1, sizeof *s);
-
-	assert_non_null(s);
-	stage_begin(s);
-	*state = s;
-	return 0;
-}
-
-static int end(void **state)
-{
-	stage_end(*state);
-	free(*state);
-	return 0;
-}
-
 static struct result *give(struct stage *s, int items, int first)
 {
 	return stage_consume(s, stage_batch(s, SIGNAL_TRACES, items, first));
@@ -388,7 +371,7 @@ static void shutdown_gives_up_at_its_deadline(void **state)
 	/* the answers that come after all are nobody's any more: stage_end() gives them */
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

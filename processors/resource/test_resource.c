@@ -10,24 +10,6 @@
 extern const struct component_type processor_resource_type;
 static const struct component_type *const resource = &processor_resource_type;
 
-static int begin(void **state)
-{
-	struct stage *s = calloc(1, sizeof *s);
-
-	assert_non_null(s);
-	stage_begin(s);
-	s->answer_at_once = false;
-	*state = s;
-	return 0;
-}
-
-static int end(void **state)
-{
-	stage_end(*state);
-	free(*state);
-	return 0;
-}
-
 #define ATTRIBUTE(key, value) "{\"key\":\"" key "\",\"value\":{\"stringValue\":\"" value "\"}}"
 #define REQUEST(groups, items, attributes)                                                         \
 	"{\"" groups "\":[{\"resource\":{\"attributes\":[" attributes "]}," items                  \
@@ -121,12 +103,16 @@ static void refuses_actions_that_make_no_sense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(changes_the_resource_and_no_other_byte, begin, end),
-		cmocka_unit_test_setup_teardown(gives_a_resource_to_what_came_without_one, begin,
-	                                        end),
-		cmocka_unit_test_setup_teardown(acts_on_groups_that_were_opened_before, begin, end),
-		cmocka_unit_test_setup_teardown(acts_on_groups_that_live_elsewhere, begin, end),
-		cmocka_unit_test_setup_teardown(refuses_actions_that_make_no_sense, begin, end),
+		cmocka_unit_test_setup_teardown(changes_the_resource_and_no_other_byte, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(gives_a_resource_to_what_came_without_one,
+	                                        stage_setup, stage_teardown),
+		cmocka_unit_test_setup_teardown(acts_on_groups_that_were_opened_before, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(acts_on_groups_that_live_elsewhere, stage_setup,
+	                                        stage_teardown),
+		cmocka_unit_test_setup_teardown(refuses_actions_that_make_no_sense, stage_setup,
+	                                        stage_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

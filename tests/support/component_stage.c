@@ -283,3 +283,20 @@ double stage_figure(struct stage *s, const char *name)
 {
 	return metrics_sum(s->host.metrics, name, NULL);
 }
+
+int stage_setup(void **state)
+{
+	struct stage *s = malloc(sizeof *s);
+
+	assert_non_null(s);
+	stage_begin(s);
+	*state = s;
+	return 0;
+}
+
+int stage_teardown(void **state)
+{
+	stage_end(*state);
+	free(*state);
+	return 0;
+}

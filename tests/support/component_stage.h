@@ -44,6 +44,10 @@ void stage_expect_refused(struct stage *s, const struct component_type *type, co
 void stage_create(struct stage *s, const struct component_type *type, const char *yaml,
                   enum signal signal);
 
+/* A cmocka test's setup and teardown, where a stage is all that it needs: it is the state. */
+int stage_setup(void **state);
+int stage_teardown(void **state);
+
 /* Shuts the component down, waits for closed, destroys it, and checks that all memory came back. */
 void stage_end(struct stage *s);
 void stage_shutdown(struct stage *s, uint64_t deadline_ns);
