@@ -56,7 +56,8 @@ static const struct option cardinality_options[] = {
                     .doc = "Places of 24 bytes for the last values of series that are folded or "
                            "merged: a cumulative sum takes one, a cumulative histogram about one "
                            "for each three buckets and three more, a gauge about three (none with "
-                           "last). Beyond it their points are dropped."),
+                           "last), as does a cumulative sum that may fall. Beyond it their points "
+                           "are dropped."),
 	OPTION_DURATION(struct cardinality_config, idle, .text = "10m", .min = 100e6,
                         .doc = "A series that has not come for so long leaves, and its place is "
                                "free within a quarter of it."),

@@ -29,6 +29,7 @@ static void tidy(Otlp__HistogramDataPoint *p)
 {
 	bool fit = p->n_explicit_bounds && p->n_bucket_counts == p->n_explicit_bounds + 1;
 
+	fit = fit && !isnan(p->explicit_bounds[0]);
 	for (size_t i = 1; fit && i < p->n_explicit_bounds; i++)
 		fit = p->explicit_bounds[i - 1] < p->explicit_bounds[i];
 	if (!fit)

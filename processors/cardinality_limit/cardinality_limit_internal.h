@@ -46,8 +46,8 @@ struct series_place {
 
 enum last_kind { LAST_DOUBLE, LAST_INT, LAST_OBJECT, LAST_GAUGE };
 
-/* The last value of a series that does not go on by itself: of cumulative ones, and of gauges of
- * which the latest is not enough. */
+/* The last value of a series that does not go on by itself: of cumulative ones, and of gauges (and
+ * sums that may fall) of which the latest is not enough. */
 struct last_place {
 	uint64_t key;
 	union {

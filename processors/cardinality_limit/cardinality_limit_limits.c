@@ -73,6 +73,7 @@ void limits_family(struct cardinality *p, uint64_t scope, struct slice name, str
 	} else if (ret->mergeable) {
 		ret->tracked = kind.temporality !=
 		               OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA;
+		ret->gauge = GAUGE_SUM; /* of what may fall */
 	}
 	ret->overflow = key_pair(p, ret->id, key_overflow(p));
 }

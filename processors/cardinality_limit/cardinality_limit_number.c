@@ -1,4 +1,7 @@
-/* number: sums that become part of another series. */
+/* number: sums that become part of another series.
+ *
+ * A cumulative sum that may fall is no counter but a gauge: what stands is the sum of the latest
+ * values of those that are alive (cardinality_limit_gauge.c). */
 #include "processors/cardinality_limit/cardinality_limit_totals.h"
 
 #include <errno.h>
@@ -6,7 +9,7 @@
 
 static bool is_int(const Otlp__NumberDataPoint *p)
 {
-	return p->value_case != OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE;
+	return p->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
 }
 
 /* ---- amounts */
@@ -94,7 +97,8 @@ void number_open(void *message, struct point *ret)
 bool number_is_valued(const void *message)
 {
 	const Otlp__NumberDataPoint *p = message;
-	return is_int(p) || isfinite(p->as_double);
+	return is_int(p) || (p->value_case == OTLP__NUMBER_DATA_POINT__VALUE_AS_DOUBLE &&
+	                     isfinite(p->as_double));
 }
 
 static int number_add(struct cardinality *p, struct aggregate *total, void *message)
@@ -123,8 +127,7 @@ void number_tell(const struct amount *sum, Otlp__NumberDataPoint *out)
 
 static int sum_tell(const struct aggregate *total, struct arena *arena, void *message)
 {
-	number_tell(&total->sum, message);
-	return 0;
+	return point_gauge.tell(total, arena, message);
 }
 
 /* ---- last values */
@@ -145,6 +148,8 @@ static int number_track(struct cardinality *p, struct aggregate *total, uint64_t
 	struct last_place *last = places_find(&p->lasts, key);
 	enum news news = NEWS_ALL;
 
+	if (!f->kind.monotonic)
+		return point_gauge.track(p, total, key, message, f, now_ns);
 	if (!last) {
 		if (!lasts_admit(p, 1, 0))
 			return -ENOSPC;
@@ -152,11 +157,7 @@ static int number_track(struct cardinality *p, struct aggregate *total, uint64_t
 	} else if (last->kind != LAST_INT && last->kind != LAST_DOUBLE) {
 		return -ENOSPC; /* two keys that meet */
 	} else {
-		news = last_news(p, last, start, time,
-		                 f->kind.monotonic && has_fallen(last, point));
-		/* What may fall counts what there is now, whoever began it. */
-		if (news == NEWS_ALL && !f->kind.monotonic)
-			news = NEWS_MORE;
+		news = last_news(p, last, start, time, has_fallen(last, point));
 	}
 	last_see(p, last, now_ns);
 	if (news == NEWS_NONE)

@@ -5,6 +5,7 @@
 #include "processors/cardinality_limit/cardinality_limit_internal.h"
 #include "processors/cardinality_limit/test_stream.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@ static Otlp__KeyValue **attributes_make(struct arena *a, unsigned source, size_t
 struct value {
 	unsigned source;
 	uint64_t time;
-	bool is_real;
+	bool is_real, is_none;
 	int64_t whole;
 	double real;
 	uint64_t start;
@@ -59,12 +60,15 @@ static Otlp__NumberDataPoint **numbers_make(struct arena *a, const struct value 
 			p->as_double = v[i].real;
 		else
 			p->as_int = v[i].whole;
+		if (v[i].is_none)
+			p->value_case = OTLP__NUMBER_DATA_POINT__VALUE__NOT_SET;
 		assert_true(build_list_add(a, &points, p));
 	}
 	return (Otlp__NumberDataPoint **)points.items;
 }
 
-enum data { GAUGES, DELTAS, CUMULATIVES, UNSPECIFIED };
+/* LEVELS may fall */
+enum data { GAUGES, DELTAS, COUNTERS, LEVELS, UNSPECIFIED };
 
 /* What one point comes out of these. */
 static Otlp__NumberDataPoint *pass(struct stage *s, enum data data, const struct value *v, size_t n)
@@ -86,7 +90,8 @@ static Otlp__NumberDataPoint *pass(struct stage *s, enum data data, const struct
 		m->sum = BUILD(&arena, Otlp__Sum, otlp__sum);
 		m->sum->data_points = numbers_make(&arena, v, n);
 		m->sum->n_data_points = n;
-		m->sum->aggregation_temporality = data == DELTAS ? 1 : data == CUMULATIVES ? 2 : 0;
+		m->sum->is_monotonic = data == COUNTERS;
+		m->sum->aggregation_temporality = data == DELTAS ? 1 : data == UNSPECIFIED ? 0 : 2;
 	}
 	if (s->n_kept)
 		stage_answer(s, (struct outcome){.status = OUTCOME_OK});
@@ -136,8 +141,9 @@ static void a_sum_is_a_double_only_while_it_is_too_large_for_an_int(void **state
 		struct stage s;
 
 		begin(&s, configs[i]);
-		expect_real(pass(&s, CUMULATIVES, most, 3), 0x1p64);
-		expect_int(pass(&s, CUMULATIVES, back, 2), 3);
+		expect_real(pass(&s, LEVELS, most, 3), 0x1p64);
+		expect_int(pass(&s, LEVELS, back, 2), 3);
+		expect_real(pass(&s, COUNTERS, most, 3), 0x1p64);
 		expect_real(pass(&s, GAUGES, most, 3), 0x1p64);
 		expect_int(pass(&s, GAUGES, back, 2), 3);
 		expect_int(pass(&s, DELTAS, deltas, 3), INT64_MAX);
@@ -145,29 +151,37 @@ static void a_sum_is_a_double_only_while_it_is_too_large_for_an_int(void **state
 	}
 }
 
+/* What may fall and what may not. */
 static void doubles_lose_nothing_on_the_way(void **state)
 {
 	static struct value v[MANY];
-	long double exact = 0;
-	Otlp__NumberDataPoint *p = NULL;
-	struct stage s;
 
-	begin(&s, "{max_series_per_metric: 1}");
-	for (uint64_t time = 1; time < 50; time++) {
-		exact = 0;
-		for (unsigned i = 0; i < MANY; i++) {
-			v[i] = (struct value){i, time * NS_PER_S, true,
-			                      .real = 0.1 * (double)(time * i)};
-			exact += (long double)v[i].real;
+	for (enum data data = COUNTERS; data <= LEVELS; data++) {
+		long double exact = 0;
+		Otlp__NumberDataPoint *p = NULL;
+		struct stage s;
+
+		begin(&s, "{max_series_per_metric: 1}");
+		for (uint64_t time = 1; time < 50; time++) {
+			exact = 0;
+			for (unsigned i = 0; i < MANY; i++) {
+				v[i] = (struct value){i, time * NS_PER_S, true,
+				                      .real = 0.1 * (double)(time * i)};
+				exact += (long double)v[i].real;
+			}
+			p = pass(&s, data, v, MANY);
 		}
-		p = pass(&s, CUMULATIVES, v, MANY);
+		expect_real(p, (double)exact);
+		/* One that is so large that nothing else is seen, and goes again. */
+		if (data == LEVELS) {
+			pass(&s, data, &(struct value){7, 51 * NS_PER_S, true, .real = DBL_MAX}, 1);
+			pass(&s, data, &(struct value){8, 51 * NS_PER_S, true, .real = DBL_MAX}, 1);
+			v[7].time = v[8].time = 52 * NS_PER_S;
+			p = pass(&s, data, v + 7, 2);
+			expect_real(p, (double)exact);
+		}
+		stage_end(&s);
 	}
-	expect_real(p, (double)exact);
-	/* One that is so large that nothing else is seen, and goes again. */
-	pass(&s, CUMULATIVES, &(struct value){7, 51 * NS_PER_S, true, .real = 1e12}, 1);
-	p = pass(&s, CUMULATIVES, &(struct value){7, 52 * NS_PER_S, true, .real = v[7].real}, 1);
-	expect_real(p, (double)exact);
-	stage_end(&s);
 }
 
 static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state)
@@ -184,10 +198,10 @@ static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state
 	expect_int(p, 7);
 	assert_true(p->start_time_unix_nano == 4 && p->time_unix_nano == 30);
 	assert_int_equal(p->n_exemplars, 0);
-	p = pass(&s, CUMULATIVES, v, 3);
+	p = pass(&s, COUNTERS, v, 3);
 	expect_int(p, 7);
 	assert_true(p->start_time_unix_nano == 9 && p->time_unix_nano == 30);
-	p = pass(&s, CUMULATIVES, &more, 1);
+	p = pass(&s, COUNTERS, &more, 1);
 	expect_int(p, 15);
 	assert_true(p->start_time_unix_nano == 9 && p->time_unix_nano == 40);
 	stage_end(&s);
@@ -284,8 +298,10 @@ static void an_idle_source_leaves_the_sum(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		begin(&s, "{idle: 100ms, metrics: [{name: m, drop: [id], gauge: sum}]}");
 		expect_int(pass(&s, GAUGES, v, 3), 7);
+		expect_int(pass(&s, LEVELS, v, 3), 7);
 		pause_for(&s, pauses[i] * NS_PER_MS);
 		expect_int(pass(&s, GAUGES, &(struct value){2, 2, .whole = 16}, 1), 16);
+		expect_int(pass(&s, LEVELS, &(struct value){2, 2, .whole = 16}, 1), 16);
 		stage_end(&s);
 	}
 }
@@ -349,11 +365,9 @@ static void what_is_tracked_stays_within_max_tracked_and_its_memory(void **state
 		assert_true(s.budget.used - used <= limits_bound(c));
 		assert_in_range(stage_figure(&s, "weir_cardinality_limit_tracked"), 400, 500);
 		/* Each point is told of. */
-		assert_true(
-			stage_figure(&s, "weir_cardinality_limit_folded_points") +
-				stage_figure(&s, "weir_cardinality_limit_dropped_points") +
-				2 ==
-			in);
+		assert_true(stage_figure(&s, "weir_cardinality_limit_folded_points") +
+		                    stage_figure(&s, "weir_cardinality_limit_dropped_points") + 2 ==
+		            in);
 		assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points") > 0);
 		stage_end(&s);
 	}
@@ -433,6 +447,7 @@ static void places_are_about_as_many_as_the_documentation_says(void **state)
 		{BUCKETS, 7. / 3 + 1, 7. / 3 + 3.1},
 		{EXPONENTIAL, 38. / 3 + 2, 38. / 3 + 4.1}, /* 21 above zero, 17 below */
 		{GAUGE, 1.5, 3.5},
+		{UPDOWN, 1.5, 3.5},
 	};
 
 	for (unsigned i = 0; i < SERIES; i++) {
@@ -457,12 +472,13 @@ static void places_are_about_as_many_as_the_documentation_says(void **state)
 
 static void histograms_without_a_common_bound_keep_count_and_sum(void **state)
 {
-	static double bounds[][2] = {{1, 2}, {3, 4}};
+	static double bounds[][2] = {{1, 2}, {3, 4}, {NAN}, {NAN}};
 	static uint64_t counts[] = {1, 2, 3};
 	struct error error = ERROR_INIT;
 	struct stage s;
 
-	for (int cumulative = 0; cumulative < 2; cumulative++) {
+	for (int turn = 0; turn < 4; turn++) {
+		bool cumulative = turn % 2, no_numbers = turn / 2;
 		Otlp__HistogramDataPoint *p;
 		struct build_list points = {0};
 		struct arena arena;
@@ -476,9 +492,9 @@ static void histograms_without_a_common_bound_keep_count_and_sum(void **state)
 			p->count = 6;
 			p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
 			p->sum = 0.5;
-			p->n_explicit_bounds = 2;
-			p->explicit_bounds = bounds[i];
-			p->n_bucket_counts = 3;
+			p->n_explicit_bounds = no_numbers ? 1 : 2;
+			p->explicit_bounds = bounds[no_numbers ? 2 + i : i];
+			p->n_bucket_counts = p->n_explicit_bounds + 1;
 			p->bucket_counts = counts;
 			assert_true(build_list_add(&arena, &points, p));
 		}
@@ -556,15 +572,17 @@ static void label_rules_leave_summaries_alone(void **state)
 
 static void what_is_no_value_is_dropped_and_counted(void **state)
 {
-	struct value v[] = {{1, 1, true, .real = NAN},
-	                    {2, 1, .whole = 1},
-	                    {3, 1, true, .real = INFINITY}};
+	const struct value v[] = {{1, 1, true, .real = NAN},
+	                          {2, 1, .whole = 1},
+	                          {3, 1, true, .real = INFINITY},
+	                          {2, 2, .is_none = true},
+	                          {2, 3, .whole = 1}};
 	struct stage s;
 
 	begin(&s, "{metrics: [{name: m, drop: [id], gauge: sum}]}");
-	expect_int(pass(&s, GAUGES, v, 3), 1);
-	expect_int(pass(&s, CUMULATIVES, v, 3), 1);
-	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points") == 4);
+	expect_int(pass(&s, GAUGES, v, 5), 1);
+	expect_int(pass(&s, COUNTERS, v, 5), 1);
+	assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points") == 6);
 	stage_end(&s);
 }
 
