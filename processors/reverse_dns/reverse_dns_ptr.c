@@ -5,7 +5,13 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum { HOST_NAME_MAX_BYTES = 253, LABEL_MAX_BYTES = 63 };
+enum {
+	HOST_NAME_MAX_BYTES = 253,
+	LABEL_MAX_BYTES = 63,
+	/* Questions and records that are read of an answer. Whoever holds a reverse zone can have 65 KB
+	 * of them sent, thousands of long names that take 20 ms to compare. */
+	RECORDS_MAX = 100,
+};
 
 bool ptr_may_be_asked(const struct address *a)
 {
@@ -85,13 +91,15 @@ enum ptr_result ptr_answer_read(struct slice message, const char *question, stru
 	struct dns_reader reader;
 	struct dns_record record;
 	size_t target;
-	int r;
+	int r = 0;
 
 	*ret = (struct ptr_answer){.ttl_s = UINT32_MAX};
 	snprintf(wanted, sizeof wanted, "%s", question);
 	if (dns_open(&reader, message) < 0)
 		return PTR_BAD;
-	while ((r = dns_next(&reader, &record)) > 0 && record.section <= DNS_ANSWER) {
+	for (int i = 0; i < RECORDS_MAX; i++) {
+		if ((r = dns_next(&reader, &record)) <= 0 || record.section > DNS_ANSWER)
+			break;
 		if (record.section != DNS_ANSWER || record.class != DNS_CLASS_IN ||
 		    (record.type != DNS_PTR && record.type != DNS_CNAME) ||
 		    !dns_name_equal(dns_name(message, record.name, owner),

@@ -133,6 +133,20 @@ static void of_several_names_it_is_always_the_same(void **state)
 	buffer_fini(&b);
 }
 
+static void the_work_for_one_answer_is_bounded(void **state)
+{
+	struct buffer b = BUFFER_INIT;
+	struct ptr_answer answer;
+
+	begin(&b, 200);
+	for (int i = 0; i < 199; i++)
+		record(&b, QUESTION, DNS_PTR, 60, "b.example");
+	record(&b, QUESTION, DNS_PTR, 60, "a.example"); /* is not come by any more */
+	assert_int_equal(ptr_answer_read(buffer_slice(&b), QUESTION, &answer), PTR_NAME);
+	assert_string_equal(answer.name, "b.example");
+	buffer_fini(&b);
+}
+
 static void takes_no_name_that_is_none_of_a_host(void **state)
 {
 	static const char *const names[] = {
@@ -208,6 +222,7 @@ int main(void)
 		cmocka_unit_test(questions_are_addresses_turned_round),
 		cmocka_unit_test(reads_the_name_and_how_long_it_is_good),
 		cmocka_unit_test(of_several_names_it_is_always_the_same),
+		cmocka_unit_test(the_work_for_one_answer_is_bounded),
 		cmocka_unit_test(takes_no_name_that_is_none_of_a_host),
 		cmocka_unit_test(what_is_not_about_the_question_does_not_count),
 		cmocka_unit_test(survives_answers_of_any_content),
