@@ -16,6 +16,8 @@
 #include "core/names/names.h"
 #include "core/self/metrics.h"
 #include "processors/reverse_dns/reverse_dns_internal.h"
+#include "processors/reverse_dns/reverse_dns_ptr.h"
+#include "processors/reverse_dns/reverse_dns_resolver.h"
 
 #include <errno.h>
 #include <stdlib.h>

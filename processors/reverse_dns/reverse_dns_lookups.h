@@ -1,8 +1,7 @@
-/* lookups: names of addresses that a resolver is asked for (PTR records), with c-ares on the loop.
+/* lookups: names of addresses that a resolver is asked for (PTR records): when, and what is kept.
  *
  * lookups_find() answers at once, from a cache. What is not in it is asked for, as far as the bounds
- * allow, and is in the cache later: a name, or that there is none. Whatever an answer says is taken
- * for somebody else's text. */
+ * allow, and is in the cache later: a name, or that there is none. */
 #ifndef WEIR_PROCESSORS_REVERSE_DNS_LOOKUPS_H
 #define WEIR_PROCESSORS_REVERSE_DNS_LOOKUPS_H
 
@@ -10,36 +9,6 @@
 #include "core/component.h"
 
 struct metrics_sink;
-
-/* ptr: questions and answers as bytes. */
-
-enum {
-	PTR_QUESTION_SIZE = 80, /* holds 32 digits and dots, "ip6.arpa" and a NUL */
-	PTR_NAME_SIZE = 256,
-};
-
-/* False for those that mean something only to one host or to many at once: loopback, link-local,
- * unspecified, multicast, reserved. */
-bool ptr_may_be_asked(const struct address *a);
-
-/* "1.2.0.192.in-addr.arpa" */
-void ptr_question(const struct address *a, char text[static PTR_QUESTION_SIZE]);
-
-struct ptr_answer {
-	char name[PTR_NAME_SIZE]; /* lower case; empty unless PTR_NAME */
-	uint32_t ttl_s;           /* the least on the way to it */
-};
-
-enum ptr_result {
-	PTR_NAME, /* of several the first by their bytes, since resolvers turn them round */
-	PTR_NONE, /* no PTR record */
-	PTR_BAD,  /* no DNS message, or only what is no name of a host */
-};
-
-/* Follows CNAME records (RFC 2317). */
-enum ptr_result ptr_answer_read(struct slice message, const char *question, struct ptr_answer *ret);
-
-/* What both are told. */
 
 struct lookups_cache_config {
 	uint64_t max_entries, min_ttl, max_ttl, negative_ttl, failure_ttl;
@@ -56,42 +25,6 @@ struct lookups_config {
 extern const struct option lookups_options[];
 
 int lookups_check(const struct lookups_config *config, struct error *error);
-
-/* resolver: c-ares on the loop. */
-
-enum lookup_failure {
-	FAILURE_NONE,
-	/* An answer, but no name. */
-	FAILURE_NAME_ERROR,
-	FAILURE_NO_DATA,
-	FAILURE_BAD_ANSWER,
-	/* No answer. */
-	FAILURE_TIMEOUT,
-	FAILURE_SERVER, /* failed, refused, not there: c-ares does not tell these apart */
-	/* Nobody was asked, or not to the end. */
-	FAILURE_NO_MEMORY,
-	FAILURE_CANCELED,
-	FAILURES
-};
-
-/* message: with FAILURE_NONE, what the resolver answered. */
-typedef void (*resolver_answered)(void *arg, enum lookup_failure failure, struct slice message);
-
-struct resolver;
-
-int resolver_check(const struct lookups_config *config, struct error *error);
-
-/* Reads resolv.conf, where no servers are named. */
-int resolver_new(struct loop *loop, const struct lookups_config *config, struct resolver **ret,
-                 struct error *error);
-
-/* Asks for the PTR records of a name. Calls answered exactly once, maybe before it returns. */
-void resolver_ask(struct resolver *s, const char *name, resolver_answered answered, void *arg);
-
-/* What has no answer yet is canceled, before this returns. */
-void resolver_free(struct resolver *s); /* takes NULL */
-
-/* lookups */
 
 struct lookups;
 

@@ -1,4 +1,4 @@
-#include "processors/reverse_dns/reverse_dns_lookups.h"
+#include "processors/reverse_dns/reverse_dns_ptr.h"
 
 #include "core/l7/dns.h"
 

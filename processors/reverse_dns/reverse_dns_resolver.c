@@ -1,7 +1,7 @@
 /* c-ares says which sockets it waits for (on_socket_state) and until when (ares_timeout); it is called
  * when one of them is ready and when the time is over. It calls back from within these calls, and from
  * within ares_query() and ares_destroy(). Each server is asked once. */
-#include "processors/reverse_dns/reverse_dns_lookups.h"
+#include "processors/reverse_dns/reverse_dns_resolver.h"
 
 #include "core/base/clock.h"
 #include "core/base/list.h"
@@ -9,6 +9,7 @@
 #include "core/loop/loop.h"
 #include "core/loop/poll.h"
 #include "core/loop/timer.h"
+#include "processors/reverse_dns/reverse_dns_lookups.h"
 
 #include <ares.h>
 #include <errno.h>

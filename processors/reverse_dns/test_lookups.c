@@ -271,6 +271,22 @@ static void who_does_not_answer_is_not_waited_for(void **state)
 	end(&f);
 }
 
+/* A broadcast address cannot be sent to: c-ares calls back before the question is out. */
+static void a_resolver_that_cannot_be_sent_to_answers_at_once(void **state)
+{
+	struct fixture f;
+
+	begin(&f);
+	f.servers[0] = "255.255.255.255:53";
+	start(&f);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(find(&f, "192.0.2.1"), "");
+	assert_true(figure(&f, "weir_reverse_dns_lookups_in_flight", NULL) == 0);
+	assert_true(figure(&f, "weir_reverse_dns_lookups_sent", NULL) == 1);
+	assert_true(failed(&f, "server_failure") == 1);
+	end(&f);
+}
+
 static void addresses_of_one_host_only_are_never_asked_for(void **state)
 {
 	static const char *const some[] = {"127.0.0.1",   "::1",      "fe80::1",
@@ -444,6 +460,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_is_asked_for_once_and_known_later),
 		cmocka_unit_test(the_answer_that_there_is_no_name_is_kept),
 		cmocka_unit_test(who_does_not_answer_is_not_waited_for),
+		cmocka_unit_test(a_resolver_that_cannot_be_sent_to_answers_at_once),
 		cmocka_unit_test(addresses_of_one_host_only_are_never_asked_for),
 		cmocka_unit_test(keeps_to_its_rate),
 		cmocka_unit_test(has_no_more_in_flight_than_it_may),

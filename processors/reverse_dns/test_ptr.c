@@ -1,5 +1,5 @@
 /* ptr: which addresses are asked for, how, and what an answer says. */
-#include "processors/reverse_dns/reverse_dns_lookups.h"
+#include "processors/reverse_dns/reverse_dns_ptr.h"
 
 #include "core/base/buffer.h"
 #include "core/l7/dns.h"

@@ -1,6 +1,6 @@
 /* What a resolver answers to the question for an address's name: a name is taken only when it is one
  * of a host. */
-#include "processors/reverse_dns/reverse_dns_lookups.h"
+#include "processors/reverse_dns/reverse_dns_ptr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
