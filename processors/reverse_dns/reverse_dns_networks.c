@@ -45,7 +45,8 @@ static int prefix_parse(const struct string_pair *pair, struct prefix *ret, bool
 		                 "'%s' is not a prefix such as 10.0.0.0/8 or "
 		                 "2001:db8::/32",
 		                 pair->key);
-	/* A prefix that is written as IPv6 may be one of mapped addresses. */
+	/* Mapped addresses are IPv4, also where they are written as IPv6; a prefix of them has at
+	 * least 96 bits, or bits set beyond its length. */
 	*ret_ipv4 = address_is_ipv4(&address);
 	width = memchr(pair->key, ':', len) ? 128 : 32;
 	bits = width;
@@ -56,8 +57,6 @@ static int prefix_parse(const struct string_pair *pair, struct prefix *ret, bool
 			                 pair->key, width);
 	}
 	bits += 128 - width;
-	if (bits < 96)
-		*ret_ipv4 = false;
 	rest = bits == 0 ? ~(number)0 : ((number)1 << (128 - bits)) - 1;
 	ret->first = number_of(&address);
 	if (ret->first & rest)
@@ -115,7 +114,7 @@ static int ranges_fill(struct ranges *r, struct prefix *prefixes, size_t n, stru
 			prefix_end(r, open, depth--);
 		if (depth && prefix_compare(open[depth - 1], &prefixes[i]) == 0)
 			return error_set(error, -EINVAL,
-			                 "'%s' and '%s' are labels of the same network",
+			                 "the same network is there twice, as '%s' and '%s'",
 			                 open[depth - 1]->label, prefixes[i].label);
 		open[depth++] = &prefixes[i];
 		range_begin(r, prefixes[i].first, prefixes[i].label);

@@ -131,7 +131,10 @@ static void refuses_what_makes_no_sense(void **state)
 	                     "first address of the network");
 	stage_expect_refused(&s, reverse_dns,
 	                     "{networks: {'2001:db8::/32': x, '2001:0db8::/32': y}}",
-	                     "networks: 'x' and 'y' are labels of the same network");
+	                     "networks: the same network is there twice, as 'x' and 'y'");
+	stage_expect_refused(&s, reverse_dns, "{networks: {'::ffff:0:0/90': x}}",
+	                     "networks: '::ffff:0:0/90' has bits set beyond its length: write the "
+	                     "first address of the network");
 	stage_end(&s);
 }
 
@@ -473,9 +476,15 @@ static const char *label_of(const struct networks *n, const char *address)
 static void the_longest_prefix_wins(void **state)
 {
 	struct string_pair pairs[] = {
-		{"10.0.0.0/8", "ten"},    {"10.1.0.0/16", "ten-one"},  {"10.1.255.0/24", "edge"},
-		{"10.2.0.1", "host"},     {"255.255.255.255", "last"}, {"::/0", "six"},
-		{"2001:db8::/32", "doc"}, {"ffff:ffff::/32", "end"},
+		{"10.0.0.0/8", "ten"},
+		{"10.1.0.0/16", "ten-one"},
+		{"10.1.255.0/24", "edge"},
+		{"10.2.0.1", "host"},
+		{"255.255.255.255", "last"},
+		{"::/0", "six"},
+		{"2001:db8::/32", "doc"},
+		{"ffff:ffff::/32", "end"},
+		{"::ffff:12.0.0.0/104", "mapped"},
 	};
 	struct string_map map = {pairs, sizeof pairs / sizeof *pairs};
 	struct networks *n;
@@ -492,6 +501,7 @@ static void the_longest_prefix_wins(void **state)
 	assert_string_equal(label_of(n, "255.255.255.255"), "last");
 	assert_string_equal(label_of(n, "255.255.255.254"), "none");
 	assert_string_equal(label_of(n, "::ffff:10.0.0.9"), "ten");
+	assert_string_equal(label_of(n, "12.1.2.3"), "mapped");
 	assert_string_equal(label_of(n, "::"), "six");
 	assert_string_equal(label_of(n, "2001:db8::1%eth0"), "doc");
 	assert_string_equal(label_of(n, "2001:db9::"), "six");
