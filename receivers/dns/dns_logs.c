@@ -163,7 +163,7 @@ static bool answers_build(struct arena *a, struct build_list *l, const struct dn
 
 static bool has_answer(const struct dns_exchange *e)
 {
-	return e->ending != DNS_TIMEOUT;
+	return e->answered_ns != 0;
 }
 
 static bool has_code(const struct dns_exchange *e)

@@ -394,6 +394,58 @@ static void addresses_are_kept_under_the_name_that_was_asked_for(void **state)
 	(void)state;
 }
 
+/* What was no question, and nobody answered. */
+static void a_log_record_without_an_answer_has_the_time_of_its_question(void **state)
+{
+	uint64_t ahead = clock_realtime_ns() - clock_monotonic_ns(), asked;
+	const Otlp__LogRecord *r;
+	union scripted *a;
+	struct stage s;
+
+	begin(&s);
+	a = answer_put("malformed.example", 0);
+	a->head.message[2] = 0;
+	a->head.answered_ns = 0;
+	asked = a->head.first_ns + ahead;
+	stage_create(&s, &receiver_dns_type, "", SIGNAL_LOGS);
+	WAIT_UNTIL(&s, s.n_kept);
+	r = record_of(s.kept[0], "malformed.example");
+	assert_non_null(r);
+	assert_true(says(r, SEMCONV_ERROR_TYPE, "malformed"));
+	assert_in_range(r->time_unix_nano, asked - NS_PER_S, asked + NS_PER_S);
+	assert_null(attribute_find(r->attributes, r->n_attributes, SEMCONV_WEIR_DNS_DURATION));
+	end(&s);
+	(void)state;
+}
+
+/* Names hold any byte; strings of OTLP are UTF-8. */
+static void hostile_names_are_told_in_visible_characters(void **state)
+{
+	static const char asked[] = "Ev\xffil\n\x1b[2J.example",
+			  told[] = "Ev\\255il\\010\\027[2J.example",
+			  lower[] = "ev\\255il\\010\\027[2j.example";
+	struct address address;
+	struct stage s;
+
+	begin(&s);
+	address_parse(SLICE_LITERAL("192.0.2.1"), &address);
+	answer_put(asked, 0);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms, events: all}",
+	             SIGNAL_METRICS);
+	WAIT_UNTIL(&s, s.n_kept);
+	assert_int_equal(lookups(s.kept[0], SEMCONV_DNS_QUESTION_NAME, lower), 1);
+	assert_true(slice_equal(names_find(s.host.names, 99, &address, clock_monotonic_ns()),
+	                        slice_from_string(lower)));
+	end(&s);
+	begin(&s);
+	answer_put(asked, 0);
+	stage_create(&s, &receiver_dns_type, "{events: all}", SIGNAL_LOGS);
+	WAIT_UNTIL(&s, s.n_kept);
+	assert_non_null(record_of(s.kept[0], told));
+	end(&s);
+	(void)state;
+}
+
 /* Whoever may send packets to this host must not name addresses: only who was asked may, once. */
 static void an_answer_that_was_not_asked_for_names_nothing(void **state)
 {
@@ -486,6 +538,22 @@ static void beyond_their_bound_log_records_are_dropped_and_counted(void **state)
 		stage_answer(&s, delivered);
 	}
 	assert_int_equal(items, MADE);
+	end(&s);
+	(void)state;
+}
+
+static void a_series_that_nothing_touches_is_dropped(void **state)
+{
+	struct stage s;
+
+	begin(&s);
+	answer_put("www.example.org", 0);
+	stage_create(&s, &receiver_dns_type,
+	             "{collection_interval: 100ms, temporality: delta, series_ttl: 1s}",
+	             SIGNAL_METRICS);
+	WAIT_UNTIL(&s, s.n_kept);
+	assert_int_equal(stage_figure(&s, "weir_receiver_dns_series"), 1);
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_series") == 0);
 	end(&s);
 	(void)state;
 }
@@ -612,11 +680,14 @@ int main(void)
 		cmocka_unit_test(unanswered_questions_are_lookups_that_failed),
 		cmocka_unit_test(failed_lookups_become_log_records),
 		cmocka_unit_test(all_lookups_become_log_records_with_their_answers),
+		cmocka_unit_test(a_log_record_without_an_answer_has_the_time_of_its_question),
+		cmocka_unit_test(hostile_names_are_told_in_visible_characters),
 		cmocka_unit_test(addresses_are_kept_under_the_name_that_was_asked_for),
 		cmocka_unit_test(an_answer_that_was_not_asked_for_names_nothing),
 		cmocka_unit_test(names_are_not_kept_where_that_is_off),
 		cmocka_unit_test(a_next_component_that_is_stuck_costs_no_delta),
 		cmocka_unit_test(beyond_their_bound_log_records_are_dropped_and_counted),
+		cmocka_unit_test(a_series_that_nothing_touches_is_dropped),
 		cmocka_unit_test(a_batch_of_log_records_that_is_refused_comes_again),
 		cmocka_unit_test(shutdown_sends_what_came_last),
 		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),
