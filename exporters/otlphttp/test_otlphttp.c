@@ -182,13 +182,11 @@ static void retries_a_lost_connection(void **state)
 
 static void never_resends_what_was_rejected(void **state)
 {
-	static const char *const encodings[] = {"", ", encoding: json"};
-
-	for (size_t i = 0; i < 2; i++) {
+	for (const char *const *encoding = encodings; *encoding; encoding++) {
 		struct judged *f = *state;
 		struct result *r;
 
-		judged_create(f, SIGNAL_LOGS, "partial:2:two were bad", encodings[i]);
+		judged_create(f, SIGNAL_LOGS, "partial:2:two were bad", *encoding);
 		r = judged_give(f, SIGNAL_LOGS, 5);
 		assert_int_equal(r->outcome.status, OUTCOME_OK);
 		assert_int_equal(r->outcome.rejected_items, 2);

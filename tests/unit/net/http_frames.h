@@ -105,7 +105,7 @@ static inline bool client_has(const struct client *c, unsigned type, uint32_t id
 static inline struct frame client_await(struct client *c, unsigned type, uint32_t id, unsigned n)
 {
 	uint64_t end = clock_monotonic_ns() + 20 * NS_PER_S;
-	struct frame frame;
+	struct frame frame = {0};
 
 	while (!client_has(c, type, id, n, &frame) && clock_monotonic_ns() < end)
 		loop_run_once(c->f->net->loop);
