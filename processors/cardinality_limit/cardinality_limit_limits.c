@@ -109,22 +109,27 @@ static struct series_place *series_add(struct cardinality *p, const struct famil
 	return s;
 }
 
-static void tell_overflow(const struct cardinality *p, const struct family *f)
+/* Once for each metric, when a series of its own is the first to find no place. */
+static void tell_overflow(const struct cardinality *p, const struct family *f, bool folded)
 {
-	const struct metric_place *m = f->metric;
+	struct metric_place *m = f->metric;
 	bool own = m->n_series + UINT64_C(1) >= m->limit;
 	char worst[1000];
 
+	if (m->overflowed)
+		return;
+	m->overflowed = true;
 	follow_describe(p, own ? m : NULL, worst, sizeof worst);
 	log_warn(&p->component.log,
 	         "metric '%.*s' has reached %s: %u series of at most %llu, %zu of %llu in all; "
-	         "further ones are folded into otel.metric.overflow%s; raise the limit, or take "
+	         "further ones are %s%s; raise the limit, or take "
 	         "attributes off by 'keep' or 'drop' in an entry of 'metrics', those of resources "
 	         "by the processor 'resource'",
 	         (int)(f->name.len < 200 ? f->name.len : 200), (const char *)f->name.data,
 	         own ? "its limit" : "the limit of all metrics", m->n_series,
 	         (unsigned long long)m->limit, p->series.count,
-	         (unsigned long long)p->config->max_series, worst);
+	         (unsigned long long)p->config->max_series,
+	         folded ? "folded into otel.metric.overflow" : "dropped", worst);
 }
 
 static struct series_place *overflow_find(struct cardinality *p, const struct family *f)
@@ -133,9 +138,6 @@ static struct series_place *overflow_find(struct cardinality *p, const struct fa
 
 	if (s || p->series.count >= p->config->max_series)
 		return s;
-	if (!f->metric->overflowed)
-		tell_overflow(p, f);
-	f->metric->overflowed = true;
 	return series_add(p, f, f->overflow, true);
 }
 
@@ -156,12 +158,14 @@ struct verdict limits_judge(struct cardinality *p, const struct family *f, uint6
 {
 	struct series_place *s = NULL;
 	const struct last_place *last = NULL;
-	bool ruled, fresh = false;
+	bool ruled, overflow, fresh = false;
 
 	if (!f->metric)
 		return (struct verdict){0};
 	ruled = f->mergeable && rule_has_labels(f->metric->rule);
-	if (key != f->overflow || !f->mergeable) {
+	/* As SDKs have it, or another weir. */
+	overflow = f->mergeable && (source == f->overflow || key == f->overflow);
+	if (!overflow) {
 		s = places_find(&p->series, key);
 		/* What is part of the overflow's total stays it: nothing counts twice. */
 		if (f->tracked && (!s || ruled) && f->metric->n_overflow)
@@ -181,6 +185,8 @@ struct verdict limits_judge(struct cardinality *p, const struct family *f, uint6
 	}
 	if (f->mergeable)
 		s = overflow_find(p, f);
+	if (!overflow)
+		tell_overflow(p, f, s);
 	if (s)
 		s->seen = now_ms;
 	return (struct verdict){s, .joins = true, .fresh = fresh};

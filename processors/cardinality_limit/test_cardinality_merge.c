@@ -220,6 +220,12 @@ static void a_point_of_an_overflow_joins_that_of_ours(void **state)
 		expect_int(pass(&s, data, v, 3), 7); /* told twice, or new deltas */
 		assert_true(stage_figure(&s, "weir_cardinality_limit_series") == 1);
 		stage_end(&s);
+		/* Label rules are not for it. */
+		begin(&s, "{metrics: [{name: m, keep: [other]}]}");
+		assert_int_equal(pass(&s, data, v + 1, 1)->n_attributes, 1);
+		assert_int_equal(pass(&s, data, v + 2, 1)->n_attributes, 0);
+		assert_true(stage_figure(&s, "weir_cardinality_limit_overflow_series") == 1);
+		stage_end(&s);
 	}
 }
 

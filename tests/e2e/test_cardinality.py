@@ -301,6 +301,21 @@ def test_limits_hold_for_each_metric_and_for_all(stage):
     # There is no place for a further overflow.
     assert not line.send(request_of(many(100), "late"))
     assert line.figure("dropped_points", reason="max_series") == 100
+    assert re.search("metric 'late' has reached the limit of all metrics: .* further ones are dropped", line.weir.stderr())
+    assert line.weir.stop() == 0
+
+
+def test_an_overflow_that_comes_in_is_not_said_to_be_ours(stage):
+    line = Line(stage, "{max_series_per_metric: 5}")
+    overflow = request_of([({}, BEGIN, BEGIN + 10**9, (7,))])
+    a = overflow.resource_metrics[0].scope_metrics[0].metrics[0].sum.data_points[0].attributes.add()
+    a.key, a.value.bool_value = "otel.metric.overflow", True
+    out, = (p for m in line.send(overflow) for p in points_out(m))
+    assert out[3] == OVERFLOW and told(out[4]) == (7,)
+    assert line.figure("overflow_series") == 1 and "has reached" not in line.weir.stderr()
+    out = [p for m in line.send(request_of(many(100))) for p in points_out(m)]
+    assert sorted(told(p[4])[0] for p in out) == [1] * 4 + [7 + 96]
+    assert re.search("metric 'requests' has reached its limit: 4 series of at most 5, .* are folded into", line.weir.stderr())
     assert line.weir.stop() == 0
 
 
