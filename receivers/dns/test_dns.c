@@ -352,6 +352,22 @@ static void failed_lookups_become_log_records(void **state)
 	(void)state;
 }
 
+static void no_lookup_becomes_a_log_record_where_that_is_off(void **state)
+{
+	struct stage s;
+
+	begin(&s);
+	answer_put("www.example.org", 2);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms, events: none}",
+	             SIGNAL_LOGS);
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_lookups") == 1);
+	stage_shutdown(&s, clock_monotonic_ns() + 5 * NS_PER_S);
+	WAIT_UNTIL(&s, s.closed);
+	assert_int_equal(s.n_kept, 0);
+	end(&s);
+	(void)state;
+}
+
 static void all_lookups_become_log_records_with_their_answers(void **state)
 {
 	const Otlp__AnyValue *answers;
@@ -467,6 +483,8 @@ static void an_answer_that_was_not_asked_for_names_nothing(void **state)
 	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms}", SIGNAL_METRICS);
 	WAIT_UNTIL(&s, s.n_kept);
 	assert_int_equal(lookups(s.kept[0], NULL, NULL), 6); /* all but the forged one */
+	assert_int_equal(stage_figure(&s, "weir_receiver_dns_lookups"), 6);
+	assert_int_equal(stage_figure(&s, "weir_receiver_dns_misdirected_answers"), 1);
 	assert_int_equal(
 		names_find(s.host.names, NAMES_ANY_NETWORK, &address, clock_monotonic_ns()).len, 0);
 	end(&s);
@@ -679,6 +697,7 @@ int main(void)
 		cmocka_unit_test(counts_lookups_by_name_code_and_server),
 		cmocka_unit_test(unanswered_questions_are_lookups_that_failed),
 		cmocka_unit_test(failed_lookups_become_log_records),
+		cmocka_unit_test(no_lookup_becomes_a_log_record_where_that_is_off),
 		cmocka_unit_test(all_lookups_become_log_records_with_their_answers),
 		cmocka_unit_test(a_log_record_without_an_answer_has_the_time_of_its_question),
 		cmocka_unit_test(hostile_names_are_told_in_visible_characters),
