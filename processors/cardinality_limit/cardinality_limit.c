@@ -21,6 +21,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 enum { SERIES_MAX = 1 << 26, TRACKED_MAX = 1 << 28 };
+enum { SCRATCH_KEPT = 64 << 10 }; /* what a batch with a giant attribute leaves */
 
 static const char *const gauge_choices[] = {
 	[GAUGE_LAST] = "last", [GAUGE_SUM] = "sum",   [GAUGE_MIN] = "min",
@@ -59,6 +60,7 @@ static const struct option cardinality_options[] = {
                            "last), as does a cumulative sum that may fall. Beyond it their points "
                            "are dropped."),
 	OPTION_DURATION(struct cardinality_config, idle, .text = "10m", .min = 100e6,
+                        .max = 7 * 24 * 3600e9,
                         .doc = "A series that has not come for so long leaves, and its place is "
                                "free within a quarter of it."),
 	OPTION_GROUP_LIST(struct cardinality_config, metrics, struct rule, rule_options,
@@ -109,6 +111,8 @@ static void cardinality_consume(struct component *component, struct batch *b, st
 			r = limits_reserve(p, points_of(b), true) ? fold_batch(p, b, &error)
 			                                          : error_no_memory(&error);
 	}
+	if (p->scratch.capacity > SCRATCH_KEPT)
+		buffer_fini(&p->scratch);
 	if (r == 0 && (b->items || !points)) {
 		consumer_consume(p->next, b, done);
 		return;

@@ -110,34 +110,33 @@ static int become(struct fold *f, struct series_place *s, const struct point *po
 	return 0;
 }
 
-/* The total of a series that is made of several. It begins with its first point. */
-static struct aggregate *total_of(struct fold *f, struct series_place *s, const struct point *point)
+/* Where a point begins, whatever it says: not after its time. 0: it does not say. */
+static uint64_t start_of(const struct point *point)
 {
-	if (s->total)
-		return s->total;
-	s->total = aggregate_new(f->p, NULL);
-	if (s->total && f->kind != &point_gauge)
-		s->total->start_ns = *point->start_ns ? *point->start_ns : *point->time_ns;
-	return s->total;
+	return *point->start_ns < *point->time_ns ? *point->start_ns : *point->time_ns;
 }
 
 static int track(struct fold *f, struct series_place *s, uint64_t source, const struct point *point)
 {
-	struct aggregate *total = total_of(f, s, point);
 	int r;
 
-	if (!total)
+	if (!s->total)
+		s->total = aggregate_new(f->p, NULL);
+	if (!s->total)
 		return -ENOMEM;
-	r = f->kind->track(f->p, total, key_pair(f->p, s->key, source), point->message, &f->family,
-	                   f->now_ns);
-	if (r == 0 && *point->time_ns > total->time_ns)
-		total->time_ns = *point->time_ns;
+	r = f->kind->track(f->p, s->total, key_pair(f->p, s->key, source), point->message,
+	                   &f->family, f->now_ns);
+	/* It begins with the first point that it takes up. */
+	if (r == 0 && !s->total->time_ns && f->kind != &point_gauge)
+		s->total->start_ns = *point->start_ns ? start_of(point) : *point->time_ns;
+	if (r == 0 && *point->time_ns > s->total->time_ns)
+		s->total->time_ns = *point->time_ns;
 	return r;
 }
 
 static int add(struct fold *f, struct aggregate *total, const struct point *point)
 {
-	uint64_t start = *point->start_ns;
+	uint64_t start = start_of(point);
 	int r = f->kind->add(f->p, total, point->message);
 
 	if (r < 0 || f->kind == &point_gauge) /* that one has its own way with times */

@@ -18,14 +18,18 @@ extern const struct component_type processor_cardinality_limit_type;
 
 static const struct component_type *const limiter = &processor_cardinality_limit_type;
 
-enum { MANY = 3000, OVERFLOWN = 1000000 /* a source */ };
+enum { MANY = 3000 };
+enum { OVERFLOWN = 1000000, GIANT }; /* sources */
 
 static Otlp__KeyValue **attributes_make(struct arena *a, unsigned source, size_t *ret_n)
 {
+	static char giant[1 << 20];
 	struct build_list list = {0};
 
 	if (source == OVERFLOWN)
 		assert_true(build_bool(a, &list, "otel.metric.overflow", true));
+	else if (source == GIANT)
+		assert_true(build_string(a, &list, "id", slice_of(giant, sizeof giant)));
 	else
 		assert_true(build_int(a, &list, "id", source));
 	*ret_n = list.count;
@@ -190,6 +194,9 @@ static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state
 	                          {2, 30, .whole = 2, .start = 4},
 	                          {3, 10, .whole = 4, .start = 6}};
 	const struct value more = {4, 40, .whole = 8, .start = 1};
+	const struct value hasty[] = {{1, 20, .whole = 1, .start = 50},
+	                              {2, 30, .whole = 1, .start = 50},
+	                              {3, 25, .whole = 1, .start = 60}};
 	Otlp__NumberDataPoint *p;
 	struct stage s;
 
@@ -205,6 +212,15 @@ static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state
 	expect_int(p, 15);
 	assert_true(p->start_time_unix_nano == 9 && p->time_unix_nano == 40);
 	stage_end(&s);
+	/* Nor does it begin after its end, whatever its points say. */
+	for (enum data data = DELTAS; data <= LEVELS; data++) {
+		begin(&s, "{max_series_per_metric: 1}");
+		p = pass(&s, data, hasty, 2);
+		assert_true(p->start_time_unix_nano == 20 && p->time_unix_nano == 30);
+		p = pass(&s, data, hasty + 1, 2);
+		assert_true(p->start_time_unix_nano == (data == DELTAS ? 25 : 20));
+		stage_end(&s);
+	}
 }
 
 static void a_point_of_an_overflow_joins_that_of_ours(void **state)
@@ -377,6 +393,16 @@ static void what_is_tracked_stays_within_max_tracked_and_its_memory(void **state
 		assert_true(stage_figure(&s, "weir_cardinality_limit_dropped_points") > 0);
 		stage_end(&s);
 	}
+}
+
+static void a_giant_attribute_takes_nothing_for_long(void **state)
+{
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 1}");
+	expect_int(pass(&s, DELTAS, &(struct value){GIANT, 1, .whole = 1}, 1), 1);
+	assert_in_range(((struct cardinality *)s.component)->scratch.capacity, 0, 1 << 16);
+	stage_end(&s);
 }
 
 /* Whatever offsets, scales and thresholds: no total is lost, and the total stays small. */
@@ -605,6 +631,7 @@ int main(void)
 		cmocka_unit_test(an_idle_source_leaves_the_sum),
 		cmocka_unit_test(many_gauges_come_and_go),
 		cmocka_unit_test(what_is_tracked_stays_within_max_tracked_and_its_memory),
+		cmocka_unit_test(a_giant_attribute_takes_nothing_for_long),
 		cmocka_unit_test(hostile_exponential_histograms_keep_their_totals),
 		cmocka_unit_test(places_are_about_as_many_as_the_documentation_says),
 		cmocka_unit_test(histograms_without_a_common_bound_keep_count_and_sum),

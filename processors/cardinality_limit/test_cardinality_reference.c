@@ -329,6 +329,7 @@ struct scene {
 	const char *gauge;
 	size_t part_max;
 	bool memory_fails;
+	bool refused; /* behind, so it comes twice */
 };
 
 static void on_refused(void *arg, const struct outcome *outcome)
@@ -377,6 +378,12 @@ static void play(const struct scene *scene, const struct sample *samples, size_t
 			stage_consume(&s, stream_batch(&s, scene->kind, scene->cumulative,
 			                               samples + at, part));
 		assert_int_equal(s.n_kept, 1);
+		if (scene->refused) {
+			stage_answer(&s, (struct outcome){.status = OUTCOME_RETRY});
+			stage_consume(&s, stream_batch(&s, scene->kind, scene->cumulative,
+			                               samples + at, part));
+			assert_int_equal(s.n_kept, 1);
+		}
 		reference_next_batch(r);
 		for (size_t i = at; i < at + part; i++)
 			reference_take(r, &samples[i]);
@@ -445,12 +452,29 @@ static void allocations_that_fail_change_nothing(void **state)
 			}
 }
 
+static void what_was_refused_behind_counts_once_when_it_comes_again(void **state)
+{
+	static struct sample samples[SAMPLES];
+	static struct reference r;
+
+	srand(4);
+	for (size_t limit = 1; limit < LIMITS; limit++)
+		for (enum kind kind = SUM_INT; kind < KINDS; kind++)
+			for (int cumulative = 0; cumulative < 2; cumulative++) {
+				struct scene scene = {&limits[limit], kind, cumulative,
+				                      "mean",         40,   .refused = true};
+
+				play(&scene, samples, life_make(samples, cumulative), &r);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_is_right_under_every_limit_however_it_is_cut),
 		cmocka_unit_test(gauges_are_what_was_chosen_under_every_limit_however_it_is_cut),
 		cmocka_unit_test(allocations_that_fail_change_nothing),
+		cmocka_unit_test(what_was_refused_behind_counts_once_when_it_comes_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
