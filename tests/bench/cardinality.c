@@ -1,8 +1,9 @@
 /* bench cardinality: what a point costs in cardinality_limit: passing, losing an attribute, being
  * folded, and what a tracked series takes.
  *
- * Cumulative sums of six attributes each, of which one is different for every series, in batches of
- * 1,000 points from one resource. The cost of validating them comes with every receiver and is left
+ * Points of six attributes each, of which one is different for every series, in batches of 1,000
+ * from one resource: cumulative sums, and of each other kind what its folding costs. Histograms have
+ * 14 bounds, exponential ones 20 buckets. The cost of validating them comes with every receiver and is left
  * out. Told is the median of all batches of which the series are known, which other programs on the
  * machine disturb least; of new ones it is the mean, since tables that grow are part of it. Without
  * an argument 10,000 and 1,000,000 series; with one, so many. */
@@ -16,7 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POINTS = 1000, ROUNDS = 4 };
+enum { POINTS = 1000, ROUNDS = 4, BOUNDS = 14, BUCKETS = 20 };
+enum kind { COUNTER, DELTA, GAUGE, HISTOGRAM, EXPONENTIAL };
 
 extern const struct component_type processor_cardinality_limit_type;
 
@@ -28,24 +30,31 @@ static void must(bool ok)
 	}
 }
 
-static Otlp__NumberDataPoint *point_make(struct arena *a, unsigned id, uint64_t time_ns)
+static struct build_list attributes_make(struct arena *a, unsigned id)
 {
 	static const char *const pairs[][2] = {{"http.request.method", "GET"},
 	                                       {"http.route", "/api/v1/orders/{id}"},
 	                                       {"server.address", "orders.example.com"},
 	                                       {"network.protocol.version", "1.1"},
 	                                       {"url.scheme", "https"}};
-	Otlp__NumberDataPoint *p = BUILD(a, Otlp__NumberDataPoint, otlp__number_data_point);
 	struct build_list list = {0};
 	char text[32];
 
-	must(p);
 	snprintf(text, sizeof text, "client-%08u", id);
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
 		must(build_string(a, &list, pairs[i][0], slice_from_string(pairs[i][1])));
 	must(build_string(a, &list, "client.id", slice_from_string(text)));
-	p->attributes = (Otlp__KeyValue **)list.items;
-	p->n_attributes = list.count;
+	return list;
+}
+
+static void *number_make(struct arena *a, unsigned id, uint64_t time_ns)
+{
+	Otlp__NumberDataPoint *p = BUILD(a, Otlp__NumberDataPoint, otlp__number_data_point);
+	struct build_list attributes = attributes_make(a, id);
+
+	must(p);
+	p->attributes = (Otlp__KeyValue **)attributes.items;
+	p->n_attributes = attributes.count;
 	p->start_time_unix_nano = NS_PER_S;
 	p->time_unix_nano = time_ns;
 	p->value_case = OTLP__NUMBER_DATA_POINT__VALUE_AS_INT;
@@ -53,10 +62,115 @@ static Otlp__NumberDataPoint *point_make(struct arena *a, unsigned id, uint64_t 
 	return p;
 }
 
-static struct batch *batch_make(unsigned first, uint64_t time_ns, bool delta, struct budget *budget)
+static uint64_t *counts_make(struct arena *a, size_t n, uint64_t time_ns)
+{
+	uint64_t *counts = arena_alloc_array(a, n, sizeof *counts);
+
+	must(counts);
+	for (size_t i = 0; i < n; i++)
+		counts[i] = time_ns / NS_PER_S;
+	return counts;
+}
+
+static void *histogram_make(struct arena *a, unsigned id, uint64_t time_ns)
+{
+	static double bounds[BOUNDS] = {.005, .01, .025, .05, .075, .1,  .25,
+	                                .5,   .75, 1,    2.5, 5,    7.5, 10};
+	Otlp__HistogramDataPoint *p =
+		BUILD(a, Otlp__HistogramDataPoint, otlp__histogram_data_point);
+	struct build_list attributes = attributes_make(a, id);
+
+	must(p);
+	p->attributes = (Otlp__KeyValue **)attributes.items;
+	p->n_attributes = attributes.count;
+	p->start_time_unix_nano = NS_PER_S;
+	p->time_unix_nano = time_ns;
+	p->n_explicit_bounds = BOUNDS;
+	p->explicit_bounds = bounds;
+	p->n_bucket_counts = BOUNDS + 1;
+	p->bucket_counts = counts_make(a, BOUNDS + 1, time_ns);
+	p->count = (BOUNDS + 1) * (time_ns / NS_PER_S);
+	p->optional_sum_case = OTLP__HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
+	p->sum = (double)p->count;
+	return p;
+}
+
+static void *exponential_make(struct arena *a, unsigned id, uint64_t time_ns)
+{
+	Otlp__ExponentialHistogramDataPoint *p = BUILD(a, Otlp__ExponentialHistogramDataPoint,
+	                                               otlp__exponential_histogram_data_point);
+	struct build_list attributes = attributes_make(a, id);
+
+	must(p);
+	p->positive = BUILD(a, Otlp__ExponentialHistogramDataPoint__Buckets,
+	                    otlp__exponential_histogram_data_point__buckets);
+	must(p->positive);
+	p->attributes = (Otlp__KeyValue **)attributes.items;
+	p->n_attributes = attributes.count;
+	p->start_time_unix_nano = NS_PER_S;
+	p->time_unix_nano = time_ns;
+	p->scale = 3;
+	p->positive->offset = (int32_t)(id % 8);
+	p->positive->n_bucket_counts = BUCKETS;
+	p->positive->bucket_counts = counts_make(a, BUCKETS, time_ns);
+	p->count = BUCKETS * (time_ns / NS_PER_S);
+	p->optional_sum_case = OTLP__EXPONENTIAL_HISTOGRAM_DATA_POINT__OPTIONAL_SUM_SUM;
+	p->sum = (double)p->count;
+	return p;
+}
+
+static Otlp__Metric *metric_make(struct arena *a, enum kind kind, unsigned first, uint64_t time_ns)
+{
+	static void *(*const makers[])(struct arena *, unsigned,
+	                               uint64_t) = {[COUNTER] = number_make,
+	                                            [DELTA] = number_make,
+	                                            [GAUGE] = number_make,
+	                                            [HISTOGRAM] = histogram_make,
+	                                            [EXPONENTIAL] = exponential_make};
+	Otlp__Metric *m = BUILD(a, Otlp__Metric, otlp__metric);
+	struct build_list points = {0};
+
+	must(m);
+	for (unsigned i = 0; i < POINTS; i++)
+		must(build_list_add(a, &points, makers[kind](a, first + i, time_ns)));
+	m->name = build_text("http.server.requests");
+	if (kind == GAUGE) {
+		m->data_case = OTLP__METRIC__DATA_GAUGE;
+		must((m->gauge = BUILD(a, Otlp__Gauge, otlp__gauge)));
+		m->gauge->data_points = (Otlp__NumberDataPoint **)points.items;
+		m->gauge->n_data_points = POINTS;
+	} else if (kind == HISTOGRAM) {
+		m->data_case = OTLP__METRIC__DATA_HISTOGRAM;
+		must((m->histogram = BUILD(a, Otlp__Histogram, otlp__histogram)));
+		m->histogram->data_points = (Otlp__HistogramDataPoint **)points.items;
+		m->histogram->n_data_points = POINTS;
+		m->histogram->aggregation_temporality = 2;
+	} else if (kind == EXPONENTIAL) {
+		Otlp__ExponentialHistogram *e =
+			BUILD(a, Otlp__ExponentialHistogram, otlp__exponential_histogram);
+
+		must(e);
+		m->data_case = OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM;
+		m->exponential_histogram = e;
+		e->data_points = (Otlp__ExponentialHistogramDataPoint **)points.items;
+		e->n_data_points = POINTS;
+		e->aggregation_temporality = 2;
+	} else {
+		m->data_case = OTLP__METRIC__DATA_SUM;
+		must((m->sum = BUILD(a, Otlp__Sum, otlp__sum)));
+		m->sum->data_points = (Otlp__NumberDataPoint **)points.items;
+		m->sum->n_data_points = POINTS;
+		m->sum->is_monotonic = true;
+		m->sum->aggregation_temporality = kind == DELTA ? 1 : 2;
+	}
+	return m;
+}
+
+static struct batch *batch_make(enum kind kind, unsigned first, uint64_t time_ns,
+                                struct budget *budget)
 {
 	struct batch *b = batch_new(SIGNAL_METRICS, NULL), *ret;
-	struct build_list points = {0}, metrics = {0}, scopes = {0}, resource = {0};
+	struct build_list metrics = {0}, scopes = {0}, resource = {0};
 	struct buffer out = BUFFER_INIT;
 	struct error error = ERROR_INIT;
 	struct rcbuf *pin;
@@ -65,22 +179,10 @@ static struct batch *batch_make(unsigned first, uint64_t time_ns, bool delta, st
 	struct arena *a = &b->arena;
 	Otlp__ResourceMetrics *group = BUILD(a, Otlp__ResourceMetrics, otlp__resource_metrics);
 	Otlp__ScopeMetrics *scope = BUILD(a, Otlp__ScopeMetrics, otlp__scope_metrics);
-	Otlp__Metric *m = BUILD(a, Otlp__Metric, otlp__metric);
-	must(group && scope && m);
+	must(group && scope);
 	group->resource = BUILD(a, Otlp__Resource, otlp__resource);
-	m->sum = BUILD(a, Otlp__Sum, otlp__sum);
-	must(group->resource && m->sum);
-	for (unsigned i = 0; i < POINTS; i++)
-		must(build_list_add(a, &points, point_make(a, first + i, time_ns)));
-	m->name = build_text("http.server.requests");
-	m->data_case = OTLP__METRIC__DATA_SUM;
-	m->sum->data_points = (Otlp__NumberDataPoint **)points.items;
-	m->sum->n_data_points = points.count;
-	m->sum->is_monotonic = true;
-	m->sum->aggregation_temporality =
-		delta ? OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA
-		      : OTLP__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
-	must(build_list_add(a, &metrics, m));
+	must(group->resource);
+	must(build_list_add(a, &metrics, metric_make(a, kind, first, time_ns)));
 	scope->metrics = (Otlp__Metric **)metrics.items;
 	scope->n_metrics = 1;
 	must(build_list_add(a, &scopes, scope));
@@ -125,7 +227,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void measure(const char *what, unsigned series, bool delta,
+static void measure(const char *what, enum kind kind, unsigned series,
                     const struct cardinality_config *config)
 {
 	const struct component_type *type = &processor_cardinality_limit_type;
@@ -144,8 +246,7 @@ static void measure(const char *what, unsigned series, bool delta,
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		sink.points = 0;
 		for (unsigned first = 0; first < series; first += POINTS) {
-			struct batch *b =
-				batch_make(first, (10 + round) * NS_PER_S, delta, &budget);
+			struct batch *b = batch_make(kind, first, (10 + round) * NS_PER_S, &budget);
 			uint64_t start = clock_monotonic_ns();
 
 			type->consume(c, b, (struct done){0});
@@ -157,7 +258,7 @@ static void measure(const char *what, unsigned series, bool delta,
 		points = sink.points;
 	}
 	qsort(took, known, sizeof *took, compare);
-	printf("%-14s %9u series: %4.0f ns a point (new: %4.0f ns), %7llu points out, %4.0f bytes "
+	printf("%-19s %9u series: %4.0f ns a point (new: %4.0f ns), %7llu points out, %4.0f bytes "
 	       "a series, bound %.0f MiB, held %.0f MiB\n",
 	       what, series, (double)took[known / 2] / POINTS, (double)first_ns / series,
 	       (unsigned long long)points, (double)budget.used / series,
@@ -176,21 +277,28 @@ static void measure_all(unsigned series)
 {
 	static const char *dropped[] = {"client.id"};
 	struct rule rule = {.name = "*", .drop = {dropped, 1}};
+	struct rule sum = {.name = "*", .gauge = GAUGE_SUM};
 	struct cardinality_config open = {.max_series = 2ull * series + 100,
 	                                  .max_series_per_metric = 2ull * series + 100,
 	                                  .max_tracked = 1000,
 	                                  .idle = 600 * NS_PER_S};
-	struct cardinality_config shut = open, ruled;
+	struct cardinality_config shut = open, ruled, large;
 
 	shut.max_series = 10000;
 	shut.max_series_per_metric = 2000;
 	shut.max_tracked = series;
 	ruled = shut;
 	ruled.metrics = (struct group_list){&rule, 1};
-	measure("passing", series, false, &open);
-	measure("folding", series, false, &shut);
-	measure("folding deltas", series, true, &shut);
-	measure("dropping", series, false, &ruled);
+	large = shut; /* these take several places each */
+	large.max_tracked = 16ull * series;
+	large.metrics = (struct group_list){&sum, 1};
+	measure("passing", COUNTER, series, &open);
+	measure("folding", COUNTER, series, &shut);
+	measure("folding deltas", DELTA, series, &shut);
+	measure("folding gauges", GAUGE, series, &large);
+	measure("folding histograms", HISTOGRAM, series, &large);
+	measure("folding exponential", EXPONENTIAL, series, &large);
+	measure("dropping", COUNTER, series, &ruled);
 }
 
 int main(int argc, char **argv)
