@@ -85,10 +85,10 @@ static const struct option dns_options[] = {
 	OPTION_SIZE(struct dns_config, ring_size, .text = "4MiB", .min = 65536, .max = 1 << 28,
                     .doc = "Room for answers on their way from the kernel; rounded up to a power "
                            "of two."),
-	OPTION_UINT(struct dns_config, max_pending, .text = "65536", .min = 64, .max = 4e6,
+	OPTION_UINT(struct dns_config, max_pending, .text = "16384", .min = 64, .max = 4e6,
                     .doc = "Questions over UDP that may wait for their answers at once, each in "
-                           "some 500 bytes of kernel memory; answers to those beyond are not "
-                           "counted as look-ups."),
+                           "some 500 bytes of kernel memory that are taken at the start; "
+                           "answers to those beyond are not counted as look-ups."),
 	OPTION_BOOL(struct dns_config, program_statistics, .text = "false",
                     .doc = "Whether the kernel measures the runs and the time of the eBPF programs "
                            "for weir's own metrics; that costs some 20 ns a run, of all programs "
