@@ -239,9 +239,11 @@ static void survives_failing_allocations(void **state)
 		if (n) {
 			names_limit(n, 20, 0);
 			for (uint32_t i = 0; i < 40; i++)
-				add(n, 1 + i % 3, i % 30, i % 2 ? "a.example" : "b.longer.example",
+				add(n, 1 + i % 7, i % 12, i % 2 ? "a.example" : "b.longer.example",
 				    60, 0);
-			add(n, 1, 0, "a.name.that.needs.more.room.than.there.was.example", 60, 0);
+			/* Of a key that is there. */
+			add(n, 1 + 39 % 7, 39 % 12,
+			    "a.name.that.needs.more.room.than.there.was.example", 60, 0);
 		}
 		failed = failing_memory_disarm();
 		if (n) {
