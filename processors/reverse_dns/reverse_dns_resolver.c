@@ -1,6 +1,7 @@
 /* c-ares says which sockets it waits for (on_socket_state) and until when (ares_timeout); it is called
  * when one of them is ready and when the time is over. It calls back from within these calls, and from
- * within ares_query() and ares_destroy(). Each server is asked once. */
+ * within ares_query() and ares_destroy(). Each server is asked once;
+ * ares_query() knows no search domains. */
 #include "processors/reverse_dns/reverse_dns_resolver.h"
 
 #include "core/base/clock.h"
@@ -201,7 +202,6 @@ static int channel_new(struct resolver *s, const struct lookups_config *config, 
 {
 	char *resolv_conf = config->resolv_conf ? strdup(config->resolv_conf) : NULL;
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
 		.timeout = (int)(config->timeout / NS_PER_MS),
 		.tries = 1,
 		.sock_state_cb = on_socket_state,
@@ -214,8 +214,7 @@ static int channel_new(struct resolver *s, const struct lookups_config *config, 
 	if (config->resolv_conf && !resolv_conf)
 		return error_no_memory(error);
 	status = ares_init_options(&channel, &options,
-	                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-	                                   ARES_OPT_SOCK_STATE_CB |
+	                           ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
 	                                   (resolv_conf ? ARES_OPT_RESOLVCONF : 0));
 	free(resolv_conf);
 	r = status == ARES_SUCCESS ? servers_set(channel, &config->servers, error)

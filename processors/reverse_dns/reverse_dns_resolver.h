@@ -1,4 +1,5 @@
-/* resolver: asks resolvers for PTR records, with c-ares on the loop. It does not read what they answer. */
+/* resolver: asks resolvers for PTR records, with c-ares on the loop. What they answer it does not
+ * read. */
 #ifndef WEIR_PROCESSORS_REVERSE_DNS_RESOLVER_H
 #define WEIR_PROCESSORS_REVERSE_DNS_RESOLVER_H
 
