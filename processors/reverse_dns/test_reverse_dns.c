@@ -85,6 +85,26 @@ static struct batch *batch_with(struct stage *s, enum signal signal, const char 
 	return b;
 }
 
+/* The same as it comes from a client: bytes. */
+static struct batch *batch_of_bytes(struct stage *s, struct batch *b)
+{
+	struct buffer bytes = BUFFER_INIT;
+	struct batch *came;
+	struct rcbuf *pin;
+
+	assert_int_equal(batch_encode(b, &bytes, NULL), 0);
+	pin = rcbuf_new(bytes.len, s->host.budget);
+	assert_non_null(pin);
+	memcpy(pin->data, bytes.data, bytes.len);
+	assert_int_equal(batch_from_request(b->signal, pin, slice_of(pin->data, bytes.len),
+	                                    s->host.budget, &came, NULL),
+	                 0);
+	rcbuf_unref(pin);
+	buffer_fini(&bytes);
+	batch_unref(b);
+	return came;
+}
+
 static void expect(struct stage *s, const char *key, const char *value)
 {
 	struct wanted w = {.key = key, .value = value};
@@ -276,6 +296,43 @@ static void what_has_no_name_passes_as_it_came(void **state)
 	}
 	assert_true(stage_figure(&s, "weir_reverse_dns_unnamed_addresses") >= 3);
 	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") == 0);
+	stage_end(&s);
+}
+
+static void what_has_no_name_is_not_even_encoded_again(void **state)
+{
+	struct stage s;
+	struct batch *b;
+	struct slice wire;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "{networks: {10.0.0.0/8: home}}", SIGNAL_LOGS);
+	b = batch_of_bytes(&s, batch_with(&s, SIGNAL_LOGS, "server.address", "198.51.100.1"));
+	wire = b->first->wire;
+	stage_consume(&s, b);
+	assert_non_null(wire.data);
+	assert_ptr_equal(s.kept[0]->first->wire.data, wire.data);
+	assert_int_equal(s.kept[0]->first->wire.len, wire.len);
+	answer(&s);
+	stage_end(&s);
+}
+
+static void a_batch_that_others_hold_is_not_written_to(void **state)
+{
+	struct stage s;
+	struct batch *b;
+
+	stage_begin(&s);
+	stage_create(&s, reverse_dns, "{networks: {10.0.0.0/8: home}}", SIGNAL_LOGS);
+	b = batch_of_bytes(&s, batch_with(&s, SIGNAL_LOGS, "server.address", "10.0.0.1"));
+	stage_consume(&s, batch_ref(b));
+	expect(&s, "server.address", "home");
+	expect(&s, "server.address_ip", "10.0.0.1");
+	answer(&s);
+	stage_consume(&s, b); /* the only holder now */
+	expect(&s, "server.address", "home");
+	assert_true(stage_figure(&s, "weir_reverse_dns_named_addresses") == 6);
+	answer(&s);
 	stage_end(&s);
 }
 
@@ -609,6 +666,8 @@ int main(void)
 		cmocka_unit_test(a_file_of_resolvers_must_be_there),
 		cmocka_unit_test(writes_names_beside_addresses),
 		cmocka_unit_test(what_has_no_name_passes_as_it_came),
+		cmocka_unit_test(what_has_no_name_is_not_even_encoded_again),
+		cmocka_unit_test(a_batch_that_others_hold_is_not_written_to),
 		cmocka_unit_test(a_second_attribute_that_is_there_already_stays),
 		cmocka_unit_test(attributes_that_items_share_are_each_renamed),
 		cmocka_unit_test(each_address_is_asked_for_and_counted_once),
