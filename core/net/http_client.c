@@ -47,13 +47,14 @@ static void act(struct http_client *c, curl_socket_t fd, int events)
 	http_client_leave(c);
 }
 
+/* Where only writing is possible libcurl looks for itself (0) right before it writes: an answer may have
+ * come meanwhile, and would be lost to a write that finds the connection reset. */
 static void on_ready(void *arg, int events)
 {
 	struct watch *w = arg; /* may be gone when act() returns */
+	int writable = events & POLL_WRITABLE ? CURL_CSELECT_OUT : 0;
 
-	act(w->client, w->fd,
-	    (events & POLL_READABLE ? CURL_CSELECT_IN : 0) |
-	            (events & POLL_WRITABLE ? CURL_CSELECT_OUT : 0));
+	act(w->client, w->fd, events & POLL_READABLE ? CURL_CSELECT_IN | writable : 0);
 }
 
 static void watch_free(struct watch *w)

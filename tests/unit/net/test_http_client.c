@@ -299,11 +299,13 @@ static void tells_an_answer_that_comes_before_the_body_was_read(void **state)
 	end(&f);
 }
 
-/* The server ends the connection with most of the body unread: what it said before counts. */
+/* The server ends the connection with most of the body unread: what it said before counts. The kernel may
+ * still tell of the reset first, between libcurl's look and its write: a lost connection, for another attempt. */
 static void tells_an_answer_that_comes_while_the_body_is_written(void **state)
 {
 	static uint8_t zeros[16 << 20];
 	struct slice piece = slice_of(zeros, sizeof zeros);
+	unsigned lost = 0;
 	struct fixture f;
 
 	begin(&f, state, "early");
@@ -311,8 +313,14 @@ static void tells_an_answer_that_comes_while_the_body_is_written(void **state)
 	f.caller.request.n_pieces = 1;
 	for (int i = 0; i < 20; i++) {
 		http_caller_call(&f.caller);
+		if (f.caller.result == HTTP_CLIENT_FAILED) {
+			assert_non_null(strstr(f.caller.text, " lost: "));
+			lost++;
+			http_caller_call(&f.caller);
+		}
 		assert_answered(&f.caller, 413);
 	}
+	assert_true(lost <= 2);
 	end(&f);
 }
 
