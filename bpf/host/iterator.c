@@ -12,14 +12,24 @@ int iterator_begin(const struct bpf_link *link)
 	return fd < 0 ? -errno : fd;
 }
 
-ssize_t iterator_read(int fd, void *room, size_t size)
+ssize_t iterator_read_some(int fd, void *room, size_t size)
 {
 	ssize_t n;
 
 	do
 		n = read(fd, room, size);
-	while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
+}
+
+ssize_t iterator_read(int fd, void *room, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = iterator_read_some(fd, room, size);
+	while (n == -EAGAIN);
+	return n;
 }
 
 int iterator_run(const struct bpf_link *link, struct buffer *records)

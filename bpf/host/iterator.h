@@ -18,6 +18,10 @@ int iterator_begin(const struct bpf_link *link);
 /* The next piece of the run. Returns its length, 0 at the end, or a negative errno. */
 ssize_t iterator_read(int fd, void *room, size_t size);
 
+/* The same, and -EAGAIN when the kernel or the program has stopped before there was anything to hand
+ * over: the run goes on with the next read. */
+ssize_t iterator_read_some(int fd, void *room, size_t size);
+
 /* A whole run; appends what it writes to records, or drops it when records is NULL. Returns how many
  * pieces that came in, or a negative errno. */
 int iterator_run(const struct bpf_link *link, struct buffer *records);

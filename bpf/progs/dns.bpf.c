@@ -3,7 +3,7 @@
  *   a packet of a socket     dns_sent, dns_received   cgroup_skb at the root of the cgroup v2 tree
  *   sendto(), unconnected    dns_asked4, dns_asked6   notes the address that the program gave
  *   bind()                   dns_bound4, dns_bound6   notes who serves a watched port
- *   looking for unanswered   dns_overdue              iter/bpf_map_elem over the open questions
+ *   taking the unanswered    dns_overdue              iter/bpf_map_elem over the open questions
  *
  * Nearly all packets are of no interest: those of a connected socket leave after one look at its
  * ports, those of other UDP sockets after one look at the packet's. What is on a watched port (a
@@ -160,20 +160,34 @@ int dns_bound6(struct bpf_sock *sk)
 	return bound(sk);
 }
 
-/* Set before dns_overdue runs. */
+/* Set before dns_overdue runs: what is overdue, and how many questions may be looked at. */
 __u64 overdue_before_ns = 0;
+__u32 overdue_looks = 0;
 
-/* Writes each as its key and its value. */
+enum { SHOW_AGAIN = 1 }; /* and forget what was written for this one */
+
+/* Takes each question that is overdue, and writes it. */
 SEC("iter/bpf_map_elem")
 int dns_overdue(struct bpf_iter__bpf_map_elem *ctx)
 {
-	struct question_key *key = ctx->key;
-	struct dns_pending *p = ctx->value;
-	struct seq_file *seq = ctx->meta->seq;
+	struct question_key *at = ctx->key, key;
+	struct dns_pending *p = ctx->value, *now;
+	__u64 first_ns;
 
-	if (!key || !p || !p->first_ns || p->first_ns >= overdue_before_ns)
+	if (!at || !p)
 		return 0;
-	bpf_seq_write(seq, key, sizeof *key);
-	bpf_seq_write(seq, p, sizeof *p);
+	if (!overdue_looks)
+		return SHOW_AGAIN; /* ends the read: at the next */
+	overdue_looks--;
+	first_ns = p->first_ns;
+	if (!first_ns || first_ns >= overdue_before_ns)
+		return 0;
+	key = *at;
+	if (bpf_seq_write(ctx->meta->seq, p, sizeof *p) < 0)
+		return 0; /* the piece is full: the kernel shows it again */
+	/* It may have been answered meanwhile, and asked again under the same key. */
+	now = bpf_map_lookup_elem(&questions, &key);
+	if (!now || now->first_ns != first_ns || !question_take(&key))
+		return SHOW_AGAIN;
 	return 0;
 }

@@ -235,7 +235,7 @@ __noinline int question_search(struct notes *n, struct message *m)
 	return found;
 }
 
-/* The receiver takes questions away too: only one of both reports each. Before 6.4 the upper half of
+/* dns_overdue takes questions away too: only one of both reports each. Before 6.4 the upper half of
  * what the kernel returns here is not filled. */
 static __always_inline bool question_take(struct question_key *key)
 {

@@ -25,6 +25,7 @@
 
 enum {
 	DRAIN_AT_ONCE = 4096, /* events, before the loop serves others: a few ms */
+	SWEEP_AT_ONCE = 1024, /* open questions looked at; the same */
 	PROCESSES_KEPT = 4096,
 	STREAMS_KEPT = 4096, /* TCP connections followed at once */
 	STREAM_OPEN = 128,   /* questions of each that wait for their answers, */
@@ -209,25 +210,42 @@ static void report_sweep(struct dns *d, int r)
 	d->sweep_failing = failed;
 }
 
-static void sweep(struct dns *d)
+/* Begins a sweep, or goes on with it. Returns how many questions it found. */
+static int sweep(struct dns *d, uint64_t now_ns)
 {
-	uint64_t now = clock_monotonic_ns(), timeout = d->config->timeout;
+	uint64_t timeout = d->config->timeout;
+	bool more = false;
+	int n;
 
-	d->swept_ns = now;
-	if (now < timeout)
-		return;
-	report_sweep(d, dns_kernel_sweep(d->kernel, now - timeout));
-	dns_exchanges_sweep(d->exchanges, now - timeout);
+	d->swept_ns = now_ns;
+	if (now_ns < timeout)
+		return 0;
+	if (!d->sweeping)
+		dns_exchanges_sweep(d->exchanges, now_ns - timeout);
+	n = dns_kernel_sweep(d->kernel, now_ns - timeout, SWEEP_AT_ONCE, &more);
+	d->sweeping = n >= 0 && more;
+	report_sweep(d, n);
+	return n;
+}
+
+/* Until it finds none: what the kernel passed over is left to the sweep after it. */
+static void sweep_all(struct dns *d)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	while (sweep(d, now) > 0 || d->sweeping)
+		continue;
 }
 
 static void on_drain(void *arg)
 {
 	struct dns *d = arg;
+	uint64_t now = clock_monotonic_ns();
 	bool more = drain(d);
 
-	if (clock_monotonic_ns() - d->swept_ns >= SWEEP_NS)
-		sweep(d);
-	if (more)
+	if (d->sweeping || now - d->swept_ns >= SWEEP_NS)
+		sweep(d, now);
+	if (more || d->sweeping)
 		timer_start(d->drain, DRAIN_AGAIN_NS, DRAIN_NS);
 }
 
@@ -482,7 +500,7 @@ static void dns_shutdown(struct component *c, uint64_t deadline_ns, void (*close
 		timer_stop(d->drain);
 		poll_stop(d->poll);
 		ring_empty(d);
-		sweep(d);
+		sweep_all(d);
 		collect(d);
 		timer_start(d->tick, CLOSING_TICK_NS, CLOSING_TICK_NS);
 	}

@@ -60,7 +60,7 @@ struct dns {
 
 	uint64_t swept_ns;                    /* when unanswered questions were last looked for */
 	uint64_t losses_seen[DNS_LOSS_COUNT]; /* when last looked at */
-	bool sweep_failing;
+	bool sweeping, sweep_failing;         /* the sweep goes on; the last one has failed */
 	struct dns_counts counts;
 
 	/* closing */

@@ -1,8 +1,8 @@
 /* The programs are described in bpf/progs/dns.bpf.c. All links are made before the first packet counts:
  * what was asked before is answered without a question and counted.
  *
- * The programs and dns_kernel_sweep() take questions out of the same map. The kernel deletes an element
- * for one of them only, and that one reports it. */
+ * Those that match answers and the one that a sweep runs take questions out of the same map. The kernel
+ * deletes an element for one of them only, and that one reports it. */
 #include "receivers/dns/dns_kernel.h"
 
 #include "bpf/dns.skel.h"
@@ -22,15 +22,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RING_MIN = 65536, PASSES_MAX = 8 };
+enum { RING_MIN = 65536 };
 
 struct dns_kernel {
 	struct logger log;
 	struct dns_bpf *skeleton;
 	struct ring *ring;
 	struct dns_kernel_handler handler;
-	uint8_t piece[ITERATOR_PIECE_MAX], keys[ITERATOR_PIECE_MAX]; /* of the sweep that goes on */
-	size_t key_size;
+	int sweep_fd; /* of the sweep that goes on; -1: none does */
+	uint8_t piece[ITERATOR_PIECE_MAX];
 	_Atomic uint64_t unowned; /* unanswered questions without an owner */
 };
 
@@ -65,8 +65,6 @@ static int load(struct dns_kernel *k, const struct dns_kernel_limits *limits, st
 		r = dns_bpf__load(s);
 	if (r < 0)
 		r = refused(error, r, "load", &said);
-	else
-		k->key_size = bpf_map__key_size(s->maps.questions);
 out:
 	kernel_log_end(&said);
 	return r;
@@ -172,6 +170,7 @@ int dns_kernel_open(const struct logger *log, const struct dns_kernel_limits *li
 	if (log)
 		k->log = *log;
 	k->handler = *handler;
+	k->sweep_fd = -1;
 	r = load(k, limits, error);
 	if (r < 0)
 		goto fail;
@@ -191,10 +190,18 @@ fail:
 	return r;
 }
 
+static void sweep_end(struct dns_kernel *k)
+{
+	close(k->sweep_fd);
+	k->sweep_fd = -1;
+}
+
 void dns_kernel_close(struct dns_kernel *k)
 {
 	if (!k)
 		return;
+	if (k->sweep_fd >= 0)
+		sweep_end(k);
 	ring_free(k->ring);
 	dns_bpf__destroy(k->skeleton);
 	free(k);
@@ -220,54 +227,29 @@ static void unanswered(struct dns_kernel *k, const uint8_t *question)
 	k->handler.on_unanswered(k->handler.arg, &pending);
 }
 
-/* Takes away the n questions of a piece, and reports those that nobody else has taken meanwhile. The
- * kernel goes through many keys at once and stops at one that is gone. */
-static int piece_take(struct dns_kernel *k, size_t n)
+int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns, uint32_t max, bool *ret_more)
 {
-	int questions = bpf_map__fd(k->skeleton->maps.questions), taken = 0;
-	size_t size = k->key_size + sizeof(struct dns_pending);
+	struct dns_bpf__bss *set = k->skeleton->bss;
+	ssize_t n = 0;
+	int taken = 0;
 
-	for (size_t i = 0; i < n; i++)
-		memcpy(k->keys + i * k->key_size, k->piece + i * size, k->key_size);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t count = (uint32_t)(n - i);
-
-		if (bpf_map_delete_batch(questions, k->keys + i * k->key_size, &count, NULL) < 0 &&
-		    errno != ENOENT)
-			return -errno;
-		for (; count > 0; count--, i++, taken++)
-			unanswered(k, k->piece + i * size + k->key_size);
+	if (k->sweep_fd < 0) {
+		k->sweep_fd = iterator_begin(k->skeleton->links.dns_overdue);
+		if (k->sweep_fd < 0)
+			return k->sweep_fd;
+		set->overdue_before_ns = before_ns;
 	}
-	return taken;
-}
-
-int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns)
-{
-	size_t size = k->key_size + sizeof(struct dns_pending);
-	int taken = 0, fd, r = 0;
-
-	k->skeleton->bss->overdue_before_ns = before_ns;
-	/* The kernel finds its place again by counting, and may pass over some when others have gone:
-	 * until there is nothing left that would not come in one piece. */
-	for (int pass = 0; pass < PASSES_MAX; pass++) {
-		int pieces = 0;
-		ssize_t n;
-
-		fd = iterator_begin(k->skeleton->links.dns_overdue);
-		if (fd < 0)
-			return taken ? taken : fd;
-		while ((n = iterator_read(fd, k->piece, sizeof k->piece)) > 0 &&
-		       (r = piece_take(k, (size_t)n / size)) >= 0) {
-			taken += r;
-			pieces++;
-		}
-		close(fd);
-		if (n < 0 || r < 0)
-			return taken ? taken : n < 0 ? (int)n : r;
-		if (pieces <= 1)
-			break;
-	}
-	return taken;
+	set->overdue_looks = max;
+	do {
+		n = iterator_read_some(k->sweep_fd, k->piece, sizeof k->piece);
+		for (ssize_t at = 0; at < n; at += (ssize_t)sizeof(struct dns_pending), taken++)
+			unanswered(k, k->piece + at);
+		/* Again: the program has looked at as many as it may, or one was answered meanwhile. */
+	} while ((n > 0 || n == -EAGAIN) && set->overdue_looks > 0);
+	*ret_more = n > 0 || n == -EAGAIN;
+	if (!*ret_more)
+		sweep_end(k);
+	return n < 0 && n != -EAGAIN ? (int)n : taken;
 }
 
 void dns_kernel_stats(struct dns_kernel *k, struct dns_kernel_stats *ret)

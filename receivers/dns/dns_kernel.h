@@ -40,11 +40,13 @@ int dns_kernel_fd(const struct dns_kernel *k);
 /* Hands over at most max events, in the order in which the kernel wrote them. Returns how many. */
 size_t dns_kernel_drain(struct dns_kernel *k, size_t max);
 
-/* Takes every question that was first asked before before_ns (bpf_ktime_get_ns()) and is still
- * without an answer, and hands it to on_unanswered: each exactly once, and none whose answer was or
- * will be handed over. Blocks for as long as it takes to look through the open questions: about a
- * millisecond. Returns how many, or a negative errno. */
-int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns);
+/* Takes the questions that were first asked before before_ns (bpf_ktime_get_ns()) and are still without
+ * an answer, and hands each to on_unanswered: exactly once, and none whose answer was or will be handed
+ * over. A call looks at max open questions at most, some 2 us each when they are overdue; it begins a
+ * sweep or goes on with the last one, whose before_ns holds. *ret_more: there are others to be looked at.
+ * One that the kernel passes over while others go is left to the next sweep. Returns how many were
+ * handed over, or a negative errno, with which the sweep ends. */
+int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns, uint32_t max, bool *ret_more);
 
 struct dns_kernel_stats {
 	uint64_t losses[DNS_LOSS_COUNT];

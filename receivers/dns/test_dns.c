@@ -32,6 +32,7 @@ static struct kernel {
 	size_t from, to;
 	struct dns_pending pending[64];
 	size_t n_pending;
+	int sweep_max; /* questions that a call of a sweep takes; 0: all */
 	struct dns_kernel_handler handler;
 	struct dns_kernel_limits limits;
 	uint16_t ports[DNS_PORTS_MAX];
@@ -85,11 +86,13 @@ size_t dns_kernel_drain(struct dns_kernel *k, size_t max)
 	return n;
 }
 
-int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns)
+int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns, uint32_t max, bool *ret_more)
 {
 	int n = 0;
 
 	(void)k;
+	(void)max;
+	*ret_more = false;
 	kernel.sweeps++;
 	if (kernel.sweep_error)
 		return kernel.sweep_error;
@@ -100,7 +103,10 @@ int dns_kernel_sweep(struct dns_kernel *k, uint64_t before_ns)
 		}
 		kernel.handler.on_unanswered(kernel.handler.arg, &kernel.pending[i]);
 		kernel.pending[i] = kernel.pending[--kernel.n_pending];
-		n++;
+		if (++n == kernel.sweep_max) {
+			*ret_more = true;
+			break;
+		}
 	}
 	return n;
 }
@@ -634,6 +640,29 @@ static void shutdown_waits_for_outcomes_but_not_beyond_the_deadline(void **state
 	(void)state;
 }
 
+static void a_sweep_goes_on_in_the_next_turns_of_the_loop(void **state)
+{
+	struct stage s;
+	unsigned sweeps;
+
+	begin(&s);
+	kernel.sweep_max = 2;
+	for (int i = 0; i < 5; i++)
+		pending_put("late.example", clock_monotonic_ns() - 6 * NS_PER_S);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms}", SIGNAL_METRICS);
+	WAIT_UNTIL(&s, kernel.sweeps > 0);
+	assert_int_equal(kernel.n_pending, 3);
+	sweeps = kernel.sweeps;
+	WAIT_UNTIL(&s, kernel.n_pending == 0);
+	assert_int_equal(kernel.sweeps, sweeps + 2);
+	/* And all at once at the end. */
+	for (int i = 0; i < 5; i++)
+		pending_put("late.example", clock_monotonic_ns() - 6 * NS_PER_S);
+	end(&s);
+	assert_int_equal(kernel.n_pending, 0);
+	(void)state;
+}
+
 static void a_sweep_that_fails_is_reported_until_one_works(void **state)
 {
 	struct stage s;
@@ -710,6 +739,7 @@ int main(void)
 		cmocka_unit_test(a_batch_of_log_records_that_is_refused_comes_again),
 		cmocka_unit_test(shutdown_sends_what_came_last),
 		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),
+		cmocka_unit_test(a_sweep_goes_on_in_the_next_turns_of_the_loop),
 		cmocka_unit_test(a_sweep_that_fails_is_reported_until_one_works),
 		cmocka_unit_test(what_the_kernel_lost_is_counted),
 		cmocka_unit_test(a_refusing_kernel_is_named),

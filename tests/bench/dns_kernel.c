@@ -145,22 +145,34 @@ static void questions_open(struct dns_world *w, size_t n)
 
 static void sweep(struct dns_world *w, size_t open, bool overdue)
 {
-	double ms[ROUNDS];
+	double ms[ROUNDS], calls_ms[ROUNDS] = {0};
 
 	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t before;
-		int n;
+		uint64_t before, call;
+		size_t all;
+		bool more;
 
-		dns_kernel_sweep(w->kernel, clock_monotonic_ns());
+		dns_world_sweep(w);
 		questions_open(w, open);
+		all = 0;
 		before = clock_monotonic_ns();
-		n = dns_kernel_sweep(w->kernel, overdue ? before : 1);
+		do {
+			double took;
+
+			call = clock_monotonic_ns();
+			all += (size_t)dns_kernel_sweep(w->kernel, overdue ? before : 1, 1024,
+			                                &more);
+			took = (double)(clock_monotonic_ns() - call) / 1e6;
+			calls_ms[round] = took > calls_ms[round] ? took : calls_ms[round];
+		} while (more);
 		ms[round] = (double)(clock_monotonic_ns() - before) / 1e6;
-		assert_int_equal(n, overdue ? open : 0);
+		assert_true(overdue ? all >= open * 9 / 10 && all <= open : all == 0);
 	}
 	qsort(ms, ROUNDS, sizeof *ms, compare);
-	printf("sweep, %6zu open questions of %d, %s: %.3f ms\n", open, MAX_PENDING,
-	       overdue ? "all overdue" : "none overdue", ms[ROUNDS / 2]);
+	qsort(calls_ms, ROUNDS, sizeof *calls_ms, compare);
+	printf("sweep, %6zu open questions of %d, %s: %.3f ms, the longest call %.3f ms\n", open,
+	       MAX_PENDING, overdue ? "all overdue" : "none overdue", ms[ROUNDS / 2],
+	       calls_ms[ROUNDS / 2]);
 }
 
 static void prints_what_the_programs_cost(void **state)

@@ -149,10 +149,17 @@ void dns_world_wait_segments(struct dns_world *w, size_t n)
 
 size_t dns_world_sweep(struct dns_world *w)
 {
-	int n = dns_kernel_sweep(w->kernel, clock_monotonic_ns() + 1);
+	uint64_t now = clock_monotonic_ns() + 1;
+	size_t all = 0;
+	bool more;
+	int n;
 
-	assert_true(n >= 0);
-	return (size_t)n;
+	do {
+		n = dns_kernel_sweep(w->kernel, now, 1000, &more);
+		assert_true(n >= 0);
+		all += (size_t)n;
+	} while (n > 0 || more);
+	return all;
 }
 
 uint64_t dns_world_lost(struct dns_world *w, enum dns_loss why)

@@ -124,10 +124,12 @@ static void an_unanswered_question_is_handed_over_once(void **state)
 	int server = dns_socket(SOCK_DGRAM, &at, NULL), client = dns_socket(SOCK_DGRAM, NULL, &at);
 	uint8_t question[512];
 	size_t length = dns_question(question, 99, "nobody.answers.example", DNS_AAAA);
+	bool more;
 
 	dns_world_forget(w);
 	dns_send(client, question, length, NULL);
-	assert_int_equal(dns_kernel_sweep(w->kernel, 1), 0);
+	assert_int_equal(dns_kernel_sweep(w->kernel, 1, 1000, &more), 0);
+	assert_false(more);
 	assert_int_equal(dns_world_sweep(w), 2);
 	assert_int_equal(dns_world_sweep(w), 0);
 	assert_int_equal(w->seen.n_unanswered, 2);
@@ -483,6 +485,7 @@ struct racers {
 	struct ends e;
 	atomic_bool done;
 	int n;
+	bool same_id;
 };
 
 static void *ask_and_answer(void *arg)
@@ -490,9 +493,27 @@ static void *ask_and_answer(void *arg)
 	struct racers *r = arg;
 
 	for (int i = 0; i < r->n; i++)
-		dns_exchange(r->e.client, r->e.server, NULL, (uint16_t)i, "race.example", DNS_A, 0);
+		dns_exchange(r->e.client, r->e.server, NULL, r->same_id ? 1 : (uint16_t)i,
+		             "race.example", DNS_A, 0);
 	atomic_store(&r->done, true);
 	return NULL;
+}
+
+static void race(struct racers *r)
+{
+	pthread_t thread;
+
+	r->e = ends_open(r->w, true);
+	assert_int_equal(pthread_create(&thread, NULL, ask_and_answer, r), 0);
+	while (!atomic_load(&r->done)) {
+		dns_world_sweep(r->w);
+		dns_world_drain(r->w);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	dns_world_sweep(r->w);
+	dns_world_drain(r->w);
+	assert_true(r->w->seen.n_answers > 0);
+	ends_close(&r->e);
 }
 
 static void sweeps_that_race_with_answers_give_each_exchange_once(void **state)
@@ -501,18 +522,8 @@ static void sweeps_that_race_with_answers_give_each_exchange_once(void **state)
 	struct seen *seen = &r.w->seen;
 	uint64_t stray = dns_world_lost(r.w, DNS_LOSS_NO_QUESTION);
 	unsigned times[2][5000] = {0};
-	pthread_t thread;
 
-	r.e = ends_open(r.w, true);
-	assert_int_equal(pthread_create(&thread, NULL, ask_and_answer, &r), 0);
-	while (!atomic_load(&r.done)) {
-		dns_world_sweep(r.w);
-		dns_world_drain(r.w);
-	}
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	dns_world_sweep(r.w);
-	dns_world_drain(r.w);
-	assert_true(seen->n_answers > 0);
+	race(&r);
 	for (size_t i = 0; i < seen->n_answers; i++) {
 		const struct dns_answer *a = seen->answers[i];
 
@@ -528,7 +539,60 @@ static void sweeps_that_race_with_answers_give_each_exchange_once(void **state)
 	}
 	/* When those were swept, their answers were still to come. */
 	assert_int_equal(dns_world_lost(r.w, DNS_LOSS_NO_QUESTION), stray + seen->n_unanswered);
-	ends_close(&r.e);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The next question stands under the same key. */
+static void a_sweep_takes_no_question_for_the_one_before(void **state)
+{
+	static uint64_t times[2 * 5000];
+	struct racers r = {.w = *state, .n = 5000, .same_id = true};
+	struct seen *seen = &r.w->seen;
+	size_t n = 0;
+
+	race(&r);
+	assert_int_equal(seen->n_answers + seen->n_unanswered, 2 * r.n);
+	for (size_t i = 0; i < seen->n_answers; i++)
+		times[n++] = seen->answers[i]->first_ns;
+	for (size_t i = 0; i < seen->n_unanswered; i++)
+		times[n++] = seen->unanswered[i].first_ns;
+	qsort(times, n, sizeof *times, compare_times);
+	for (size_t i = 1; i < n; i++)
+		assert_true(times[i] > times[i - 1]);
+}
+
+static void a_sweep_is_done_piece_by_piece(void **state)
+{
+	struct dns_world *w = *state;
+	struct ends e = ends_open(w, true);
+	size_t calls = 0, all = 0;
+	uint8_t message[512];
+	bool more;
+	int n;
+
+	for (uint16_t i = 0; i < 300; i++) {
+		size_t length = dns_question(message, i, "pieces.example", DNS_A);
+
+		dns_send(e.client, message, length, NULL);
+		dns_receive(e.server, message, sizeof message, NULL);
+	}
+	do {
+		n = dns_kernel_sweep(w->kernel, clock_monotonic_ns() + 1, 50, &more);
+		assert_in_range(n, 0, 50);
+		all += (size_t)n;
+		calls++;
+	} while (more);
+	assert_true(calls >= 10);
+	assert_true(all >= 500);
+	assert_int_equal(all + dns_world_sweep(w), 600);
+	assert_int_equal(w->seen.n_unanswered, 600);
+	ends_close(&e);
 }
 
 static void counts_to_the_unit_what_does_not_fit(void **state)
@@ -583,6 +647,8 @@ int main(void)
 		cmocka_unit_test(a_name_that_cannot_be_read_is_still_a_question),
 		cmocka_unit_test(a_name_of_255_bytes_is_read_whole),
 		cmocka_unit_test(sweeps_that_race_with_answers_give_each_exchange_once),
+		cmocka_unit_test(a_sweep_takes_no_question_for_the_one_before),
+		cmocka_unit_test(a_sweep_is_done_piece_by_piece),
 		cmocka_unit_test(counts_to_the_unit_what_does_not_fit),
 	};
 	struct error error = ERROR_INIT;
