@@ -269,5 +269,50 @@ def test_asks_nobody_unless_it_is_told_to(stage):
     assert asked() == 1
 
 
+OBSERVED = """
+    receivers:
+      otlp: {{protocols: {{http: {{endpoint: "{host}:{port}"}}}}}}
+      dns: {{names: {{max_entries: 5000}}}}
+    processors:
+      reverse_dns: {{networks: {{127.81.9.80/32: hidden, 127.0.0.0/8: home}}}}
+    exporters:
+      file: {{path: "{out}"}}
+      file/dns: {{path: "{out}.dns"}}
+    service:
+      telemetry: {{metrics: {{port: "${{env:METRICS_PORT}}"}}}}
+      pipelines:
+        logs: {{receivers: [otlp], processors: [reverse_dns], exporters: [file]}}
+        metrics: {{receivers: [dns], exporters: [file/dns]}}
+"""
+
+
+def test_observed_names_come_first_and_are_counted(stage):
+    weirtest.need_root()
+    netns = stage.namespace()
+    resolvers.resolv_conf(stage, netns, "127.0.0.53")
+    resolvers.knot(stage, ("127.0.0.53",), port=53, netns=netns, more=["www.weir.test. 300 A 127.81.9.80"])
+    line = Line(stage, OBSERVED)
+    figure = line.weir.figure
+    netns.exec("getent", "ahosts", "www.weir.test")
+    # Other tests may ask for names now: only what is looked up here can be counted to the unit.
+    weirtest.wait_for(lambda: figure("weir_observed_names_added"))
+    assert figure("weir_observed_names") >= 1 and figure("weir_observed_names_limit") == 5000
+    assert figure("weir_observed_names_bytes") >= 100
+    asked = 0
+
+    def name():
+        nonlocal asked
+        asked += 1
+        return line.log("127.81.9.80")["server.address"]
+    weirtest.wait_for(lambda: name() == "www.weir.test")
+    hits = figure("weir_observed_names_hits")
+    assert hits == figure("weir_reverse_dns_named_addresses", source="observed") == 1
+    assert line.log("127.81.9.81")["server.address"] == "home"
+    assert figure("weir_observed_names_hits") == 1
+    assert figure("weir_observed_names_misses") == asked - hits + 1
+    assert figure("weir_observed_names_refused") == 0
+    line.weir.stop()
+
+
 if __name__ == "__main__":
     weirtest.main()
