@@ -76,6 +76,11 @@ void aggregate_touch(struct aggregates *t, struct aggregate *s, uint64_t now_ns)
 	move_to_end(&t->by_touch, &s->by_touch);
 }
 
+bool aggregate_is_delivered(const struct aggregates *t, const struct aggregate *s)
+{
+	return !s->unsent && s->collection <= t->delivered;
+}
+
 void aggregates_expire(struct aggregates *t, uint64_t now_ns, uint64_t ttl_ns)
 {
 	struct aggregate *s, *next;
@@ -83,7 +88,7 @@ void aggregates_expire(struct aggregates *t, uint64_t now_ns, uint64_t ttl_ns)
 	LIST_FOR_EACH_SAFE(s, next, &t->by_touch, by_touch) {
 		if (now_ns < s->touched_ns || now_ns - s->touched_ns < ttl_ns)
 			break;
-		if (s->open == 0 && !s->unsent)
+		if (s->open == 0 && aggregate_is_delivered(t, s))
 			aggregate_remove(t, s);
 	}
 }
@@ -195,4 +200,9 @@ void aggregates_sent(struct aggregates *t, struct aggregate_part part, bool delt
 		return;
 	one_sent(t, t->overflow, delta, now_unix_ns);
 	t->since_unix_ns = now_unix_ns;
+}
+
+void aggregates_delivered(struct aggregates *t)
+{
+	t->delivered = t->collection;
 }

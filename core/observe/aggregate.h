@@ -37,6 +37,7 @@ struct aggregates {
 	struct aggregate *overflow;
 	size_t limit;
 	uint32_t collection;    /* the one that is going on, or the last */
+	uint32_t delivered;     /* the last that came through as a whole */
 	uint64_t since_unix_ns; /* the last collection: start of series made now */
 	uint64_t part_unix_ns;  /* and of those made after the one that is going on */
 };
@@ -62,8 +63,11 @@ void aggregate_remove(struct aggregates *t, struct aggregate *s); /* frees it */
 /* Something was added to it. */
 void aggregate_touch(struct aggregates *t, struct aggregate *s, uint64_t now_ns);
 
-/* Drops series that nothing has touched for ttl_ns, unless something is open or was not sent yet.
- * One that comes back counts from 0 with a new start time. */
+/* All that it has counted came through: it may go, and whoever adds up increases loses nothing. */
+bool aggregate_is_delivered(const struct aggregates *t, const struct aggregate *s);
+
+/* Drops series that nothing has touched for ttl_ns, unless something is open or was not delivered
+ * yet. One that comes back counts from 0 with a new start time. */
 void aggregates_expire(struct aggregates *t, uint64_t now_ns, uint64_t ttl_ns);
 
 /* With delta a series is sent when something changed or is open. */
@@ -90,5 +94,8 @@ bool aggregates_part_each(const struct aggregates *t, struct aggregate_part part
  * again. */
 void aggregates_sent(struct aggregates *t, struct aggregate_part part, bool delta,
                      uint64_t now_unix_ns);
+
+/* All parts of the collection came through, or will: they are sent again until they do. */
+void aggregates_delivered(struct aggregates *t);
 
 #endif

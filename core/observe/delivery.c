@@ -7,6 +7,17 @@
 
 #define TURN_NS NS_PER_MS /* 0 would be the same turn of the loop */
 
+/* Cumulative points that are refused are told by the next collection, so their series must still be
+ * there; delta points are kept until they are taken. Where the next component always has a batch of
+ * the last collection when another begins, nothing is known to be delivered and all series stay. */
+static void look_for_delivered(struct delivery *d)
+{
+	if (!d->collecting &&
+	    (d->content->delta || (outbox_is_empty(d->metrics) &&
+	                           outbox_counts(d->metrics)->refused == d->refused_before)))
+		aggregates_delivered(d->content->series);
+}
+
 /* The next batch of the collection, and the rest in other turns of the loop. */
 static void send_metrics(struct delivery *d)
 {
@@ -29,6 +40,7 @@ static void send_metrics(struct delivery *d)
 		batch_unref(b);
 	}
 	d->calling--;
+	look_for_delivered(d);
 }
 
 void delivery_collect(struct delivery *d)
@@ -38,6 +50,7 @@ void delivery_collect(struct delivery *d)
 	d->collections_skipped += d->collecting;
 	d->collecting = true;
 	d->collection_unix_ns = clock_realtime_ns();
+	d->refused_before = outbox_counts(d->metrics)->refused;
 	aggregates_collect(d->content->series);
 	send_metrics(d);
 }
@@ -120,6 +133,8 @@ static void on_settled(void *arg)
 {
 	struct delivery *d = arg;
 
+	if (d->metrics)
+		look_for_delivered(d);
 	if (d->turn && (d->collecting || d->n_waiting))
 		timer_start(d->turn, TURN_NS, 0);
 	d->content->on_progress(d->content->arg);

@@ -49,6 +49,7 @@ struct delivery {
 	size_t n_waiting, waiting_bytes;
 	bool collecting; /* parts of the collection of this moment were not sent yet */
 	uint64_t collection_unix_ns;
+	uint64_t refused_before;      /* items, when it began */
 	unsigned calling;             /* inside a call to the next component */
 	uint64_t logs_dropped;        /* no room */
 	uint64_t collections_skipped; /* no room */

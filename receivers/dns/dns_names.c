@@ -17,7 +17,7 @@ struct dns_name_set {
 	struct resource *resource; /* its series hold it */
 	uint32_t window;           /* floor is of this one */
 	uint64_t floor;            /* no name has fewer hits */
-	/* No name that would have had to make room might go in this collection. */
+	/* No name that would have had to make room might go since that collection was delivered. */
 	bool waits;
 	uint32_t waits_since;
 };
@@ -170,20 +170,20 @@ static bool is_clearly_more(uint64_t hits, uint64_t than)
 }
 
 /* The name that makes room for one of so many hits, or NULL. That no name has fewer hits than the
- * least had when last looked at, and that none may go before the next collection, spares the look at
- * all of them for most. */
+ * least had when last looked at, and that none may go before the next collection is delivered, spares
+ * the look at all of them for most. */
 static struct dns_known_name *least_below(const struct dns_names *n, struct dns_name_set *set,
                                           uint64_t hits)
 {
 	struct search s = {.names = n};
 
 	if (!is_clearly_more(hits, halved(set->floor, n->window - set->window)) ||
-	    (set->waits && set->waits_since == n->collection))
+	    (set->waits && set->waits_since == n->delivered))
 		return NULL;
 	map_each(&set->map, compare_hits, &s);
 	set->window = n->window;
 	set->floor = hits_of(n, s.least);
-	set->waits_since = n->collection;
+	set->waits_since = n->delivered;
 	set->waits = is_clearly_more(hits, set->floor) &&
 	             !(s.free && is_clearly_more(hits, hits_of(n, s.free)));
 	return s.free && is_clearly_more(hits, hits_of(n, s.free)) ? s.free : NULL;

@@ -5,8 +5,8 @@
  * frequent one, and only when it has been asked for more than twice as often, and more than once: a
  * flood of random names changes nothing but a sketch (count-min, conservative), as TinyLFU admits to
  * a cache. All counts are halved every NAMES_WINDOW look-ups, so that what was frequent once makes
- * room. A name goes only while all that its series counted has been sent: nothing is lost with it,
- * and nothing has to be counted again elsewhere. */
+ * room. A name goes only while all that its series counted has been delivered: nothing is lost with
+ * it, and nothing has to be counted again elsewhere. */
 #ifndef WEIR_RECEIVERS_DNS_NAMES_H
 #define WEIR_RECEIVERS_DNS_NAMES_H
 
@@ -31,15 +31,15 @@ struct dns_known_name {
 extern const struct dns_known_name dns_other_name;
 
 struct dns_names {
-	size_t max_names;    /* of a resource; 0: names are not told apart */
-	unsigned labels;     /* the last so many of each; 0: all */
-	uint8_t *sketch;     /* how often the others were asked for; NULL until a set is full */
-	uint32_t window;     /* halvings so far */
-	uint32_t asked;      /* look-ups of this window */
-	uint64_t folded;     /* look-ups counted under dns_other_name */
-	uint64_t replaced;   /* names that made room */
-	uint32_t collection; /* that is going on, or the last: of whoever sends the series */
-	/* Whether nothing of the name's series is unsent. */
+	size_t max_names;   /* of a resource; 0: names are not told apart */
+	unsigned labels;    /* the last so many of each; 0: all */
+	uint8_t *sketch;    /* how often the others were asked for; NULL until a set is full */
+	uint32_t window;    /* halvings so far */
+	uint32_t asked;     /* look-ups of this window */
+	uint64_t folded;    /* look-ups counted under dns_other_name */
+	uint64_t replaced;  /* names that made room */
+	uint32_t delivered; /* the last collection that was, of whoever sends the series */
+	/* Whether all that the name's series counted is delivered. */
 	bool (*may_go)(void *arg, const struct dns_known_name *name);
 	/* The name makes room: drops its series. */
 	void (*on_replaced)(void *arg, struct dns_known_name *name);

@@ -65,11 +65,11 @@ static struct dns_series *find(struct dns_table *t, const struct dns_key *key)
 
 static bool may_go(void *arg, const struct dns_known_name *name)
 {
+	const struct dns_table *t = arg;
 	const struct dns_series *s;
 
-	(void)arg;
 	LIST_FOR_EACH(s, &name->series, of_name)
-		if (s->base.unsent)
+		if (!aggregate_is_delivered(&t->series, &s->base))
 			return false;
 	return true;
 }
@@ -117,7 +117,7 @@ static struct dns_key key_of(struct dns_table *t, struct resource *resource,
 
 	memset(&key, 0, sizeof key); /* it is compared with its padding */
 	key.resource = resource;
-	t->names.collection = t->series.collection;
+	t->names.delivered = t->series.delivered;
 	key.name = dns_names_find(&t->names, resource, e->question);
 	key.error = e->other_address ? NULL : dns_exchange_error(e);
 	key.server = e->server;

@@ -3,8 +3,8 @@
  * A series is one set of attributes of one resource. At the limit of series (or without memory) a
  * look-up is added to the table's one overflow series, which has no attributes but
  * otel.metric.overflow=true. The series of a name that makes room for another (dns_names) end, as those
- * do that expire: what they counted has been sent, and its look-ups count under "~other" from then on.
- * Whoever adds up increases loses nothing and counts nothing twice. */
+ * do that expire: what they counted has been delivered, and its look-ups count under "~other" from then
+ * on. Whoever adds up increases loses nothing and counts nothing twice. */
 #ifndef WEIR_RECEIVERS_DNS_SERIES_H
 #define WEIR_RECEIVERS_DNS_SERIES_H
 

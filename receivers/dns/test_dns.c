@@ -358,6 +358,31 @@ static void failed_lookups_become_log_records(void **state)
 	(void)state;
 }
 
+static void a_log_record_has_sixteen_answers_at_most(void **state)
+{
+	enum { RECORDS = 20, SIZE = 16, AT = DNS_HEADER_SIZE + 18 };
+	const Otlp__AnyValue *answers;
+	union scripted *a;
+	struct stage s;
+
+	begin(&s);
+	a = answer_put("many.example", 0);
+	assert_int_equal(a->head.length, AT + SIZE);
+	for (size_t i = 1; i < RECORDS; i++)
+		memcpy(a->head.message + AT + i * SIZE, a->head.message + AT, SIZE);
+	a->head.message[7] = RECORDS;
+	a->head.length = a->head.copied = AT + RECORDS * SIZE;
+	stage_create(&s, &receiver_dns_type, "{events: all}", SIGNAL_LOGS);
+	WAIT_UNTIL(&s, s.n_kept);
+	answers = attribute_find(record_of(s.kept[0], "many.example")->attributes,
+	                         record_of(s.kept[0], "many.example")->n_attributes,
+	                         SEMCONV_DNS_ANSWERS);
+	assert_non_null(answers);
+	assert_int_equal(answers->array_value->n_values, 16);
+	end(&s);
+	(void)state;
+}
+
 static void no_lookup_becomes_a_log_record_where_that_is_off(void **state)
 {
 	struct stage s;
@@ -542,6 +567,69 @@ static void a_next_component_that_is_stuck_costs_no_delta(void **state)
 	(void)state;
 }
 
+/* Of the first series in a batch. */
+static const Otlp__HistogramDataPoint *first_point(struct batch *b)
+{
+	opened(b);
+	return b->first->metrics->scope_metrics[0]->metrics[0]->histogram->data_points[0];
+}
+
+static void delta_points_begin_where_the_last_ended(void **state)
+{
+	uint64_t start, end_of_first;
+	struct stage s;
+
+	begin(&s);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms, temporality: delta}",
+	             SIGNAL_METRICS);
+	answer_put("www.example.org", 0);
+	WAIT_UNTIL(&s, s.n_kept == 1);
+	answer_put("www.example.org", 0);
+	WAIT_UNTIL(&s, s.n_kept == 2);
+	start = first_point(s.kept[0])->start_time_unix_nano;
+	end_of_first = first_point(s.kept[0])->time_unix_nano;
+	assert_true(start < end_of_first);
+	assert_true(first_point(s.kept[1])->start_time_unix_nano >= end_of_first);
+	assert_int_equal(first_point(s.kept[1])->count, 1);
+	end(&s);
+	begin(&s);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms}", SIGNAL_METRICS);
+	answer_put("www.example.org", 0);
+	WAIT_UNTIL(&s, s.n_kept == 2);
+	assert_int_equal(first_point(s.kept[1])->start_time_unix_nano,
+	                 first_point(s.kept[0])->start_time_unix_nano);
+	end(&s);
+	(void)state;
+}
+
+/* Each takes more than a KiB: its name is written as \DDD. */
+static void log_records_that_wait_are_bounded_in_bytes(void **state)
+{
+	enum {
+		MADE = DELIVERY_UNFINISHED * DELIVERY_LOGS_AT_ONCE + DELIVERY_LOGS_WAITING,
+		LEAST = 1024
+	};
+	char name[250];
+	struct stage s;
+
+	memset(name, 1, sizeof name);
+	for (size_t i = 60; i < sizeof name; i += 61)
+		name[i] = '.';
+	name[sizeof name - 1] = '\0';
+	begin(&s);
+	for (int i = 0; i < MADE; i++)
+		answer_put(name, 2);
+	stage_create(&s, &receiver_dns_type, "", SIGNAL_LOGS);
+	WAIT_UNTIL(&s, kernel.from == kernel.to);
+	assert_int_equal(s.n_kept, DELIVERY_UNFINISHED);
+	assert_true(stage_figure(&s, "weir_receiver_dns_dropped_log_records") >=
+	            DELIVERY_LOGS_WAITING - DELIVERY_LOGS_WAITING_BYTES / LEAST);
+	s.answer_at_once = true;
+	s.answer = delivered;
+	end(&s);
+	(void)state;
+}
+
 static void beyond_their_bound_log_records_are_dropped_and_counted(void **state)
 {
 	enum { MADE = DELIVERY_UNFINISHED * DELIVERY_LOGS_AT_ONCE + DELIVERY_LOGS_WAITING + 500 };
@@ -577,6 +665,25 @@ static void a_series_that_nothing_touches_is_dropped(void **state)
 	             SIGNAL_METRICS);
 	WAIT_UNTIL(&s, s.n_kept);
 	assert_int_equal(stage_figure(&s, "weir_receiver_dns_series"), 1);
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_series") == 0);
+	end(&s);
+	(void)state;
+}
+
+/* The next collection would have repeated them. */
+static void a_series_stays_while_its_points_are_refused(void **state)
+{
+	struct stage s;
+
+	begin(&s);
+	s.answer_at_once = true;
+	s.answer = (struct outcome){.status = OUTCOME_RETRY};
+	answer_put("www.example.org", 0);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms, series_ttl: 1s}",
+	             SIGNAL_METRICS);
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_refused_items") >= 13);
+	assert_int_equal(stage_figure(&s, "weir_receiver_dns_series"), 1);
+	s.answer = delivered;
 	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_series") == 0);
 	end(&s);
 	(void)state;
@@ -726,6 +833,7 @@ int main(void)
 		cmocka_unit_test(counts_lookups_by_name_code_and_server),
 		cmocka_unit_test(unanswered_questions_are_lookups_that_failed),
 		cmocka_unit_test(failed_lookups_become_log_records),
+		cmocka_unit_test(a_log_record_has_sixteen_answers_at_most),
 		cmocka_unit_test(no_lookup_becomes_a_log_record_where_that_is_off),
 		cmocka_unit_test(all_lookups_become_log_records_with_their_answers),
 		cmocka_unit_test(a_log_record_without_an_answer_has_the_time_of_its_question),
@@ -734,8 +842,11 @@ int main(void)
 		cmocka_unit_test(an_answer_that_was_not_asked_for_names_nothing),
 		cmocka_unit_test(names_are_not_kept_where_that_is_off),
 		cmocka_unit_test(a_next_component_that_is_stuck_costs_no_delta),
+		cmocka_unit_test(delta_points_begin_where_the_last_ended),
+		cmocka_unit_test(log_records_that_wait_are_bounded_in_bytes),
 		cmocka_unit_test(beyond_their_bound_log_records_are_dropped_and_counted),
 		cmocka_unit_test(a_series_that_nothing_touches_is_dropped),
+		cmocka_unit_test(a_series_stays_while_its_points_are_refused),
 		cmocka_unit_test(a_batch_of_log_records_that_is_refused_comes_again),
 		cmocka_unit_test(shutdown_sends_what_came_last),
 		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),

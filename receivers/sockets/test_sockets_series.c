@@ -47,6 +47,7 @@ static void send_all(struct sockets_table *t, bool delta, uint64_t now_unix_ns)
 	aggregates_collect(&t->series);
 	aggregates_sent(&t->series, aggregates_next(&t->series, delta, SIZE_MAX), delta,
 	                now_unix_ns);
+	aggregates_delivered(&t->series);
 }
 
 static struct sockets_series *only_series(struct sockets_table *t)
