@@ -297,7 +297,8 @@ static __always_inline void answer_report(struct __sk_buff *skb, struct notes *n
 	a->first_ns = p->first_ns;
 	a->last_ns = p->last_ns;
 	a->answered_ns = bpf_ktime_get_ns();
-	if (!stays && !question_take(&m->key)) {
+	/* Answered elsewhere meanwhile, and maybe asked again: what was copied may be of both. */
+	if (p->first_ns != a->first_ns || (!stays && !question_take(&m->key))) {
 		bpf_ringbuf_discard(a, BPF_RB_NO_WAKEUP);
 		lose(DNS_LOSS_NO_QUESTION);
 		return;
@@ -326,7 +327,7 @@ static __noinline int answer_match(struct __sk_buff *skb, struct notes *n, struc
 		if (flags >= 0)
 			p = bpf_map_lookup_elem(&questions, &m->key);
 	}
-	if (!p) {
+	if (!p || !p->first_ns) { /* or it is being asked at this moment: this answers one before */
 		lose(DNS_LOSS_NO_QUESTION);
 		return 0;
 	}

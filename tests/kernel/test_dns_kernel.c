@@ -567,6 +567,43 @@ static void a_sweep_takes_no_question_for_the_one_before(void **state)
 		assert_true(times[i] > times[i - 1]);
 }
 
+static void *answer_all_the_time(void *arg)
+{
+	struct racers *r = arg;
+	struct dns_address to = dns_address_of("127.0.0.1", dns_socket_port(r->e.client));
+	uint8_t message[512];
+	size_t length = dns_question(message, 1, "race.example", DNS_A);
+
+	dns_answer_make(message, length, 0);
+	while (!atomic_load(&r->done))
+		dns_send(r->e.server, message, length, &to);
+	return NULL;
+}
+
+/* A question is noted in several steps. */
+static void an_answer_that_comes_too_early_answers_nothing(void **state)
+{
+	struct racers r = {.w = *state, .e = ends_open(*state, true)};
+	struct seen *seen = &r.w->seen;
+	uint8_t message[512];
+	size_t length = dns_question(message, 1, "race.example", DNS_A);
+	uint64_t before = clock_monotonic_ns();
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, answer_all_the_time, &r), 0);
+	while (seen->n_answers < 5000) {
+		dns_send(r.e.client, message, length, NULL);
+		dns_world_drain(r.w);
+	}
+	atomic_store(&r.done, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	for (size_t i = 0; i < seen->n_answers; i++) {
+		assert_true(seen->answers[i]->first_ns >= before);
+		assert_true(seen->answers[i]->flow.cookie != 0);
+	}
+	ends_close(&r.e);
+}
+
 static void a_sweep_is_done_piece_by_piece(void **state)
 {
 	struct dns_world *w = *state;
@@ -648,6 +685,7 @@ int main(void)
 		cmocka_unit_test(a_name_of_255_bytes_is_read_whole),
 		cmocka_unit_test(sweeps_that_race_with_answers_give_each_exchange_once),
 		cmocka_unit_test(a_sweep_takes_no_question_for_the_one_before),
+		cmocka_unit_test(an_answer_that_comes_too_early_answers_nothing),
 		cmocka_unit_test(a_sweep_is_done_piece_by_piece),
 		cmocka_unit_test(counts_to_the_unit_what_does_not_fit),
 	};
