@@ -328,6 +328,41 @@ static void an_idle_source_leaves_the_sum(void **state)
 	}
 }
 
+/* Otherwise it would count twice: in the overflow's total and by itself. */
+static void what_was_folded_stays_so_until_it_is_idle(void **state)
+{
+	static const char *const configs[] = {
+		"{idle: 1s, max_series_per_metric: 2}",
+		"{idle: 1s, max_series_per_metric: 2, metrics: [{name: m, keep: [id]}]}"};
+
+	for (size_t i = 0; i < 2; i++) {
+		Otlp__NumberDataPoint *p;
+		struct value v = {1, 1, .whole = 1};
+		struct stage s;
+
+		begin(&s, configs[i]);
+		pass(&s, COUNTERS, &v, 1);
+		v.source = 2;
+		do {
+			v.time += NS_PER_S;
+			v.whole++;
+			p = pass(&s, COUNTERS, &v, 1);
+			assert_non_null(attribute_find(p->attributes, p->n_attributes,
+			                               "otel.metric.overflow"));
+			expect_int(p, v.whole);
+			pause_for(&s, 50 * NS_PER_MS);
+		} while (stage_figure(&s, "weir_cardinality_limit_series") > 1);
+		v.time += NS_PER_S;
+		p = pass(&s, COUNTERS, &v, 1);
+		assert_non_null(attribute_find(p->attributes, 1, "otel.metric.overflow"));
+		expect_int(p, v.whole);
+		v.source = 3; /* the place is free indeed */
+		p = pass(&s, COUNTERS, &v, 1);
+		assert_non_null(attribute_find(p->attributes, 1, "id"));
+		stage_end(&s);
+	}
+}
+
 /* Values come, change and go; what stands is what is alive. */
 static void many_gauges_come_and_go(void **state)
 {
@@ -403,6 +438,51 @@ static void a_giant_attribute_takes_nothing_for_long(void **state)
 	expect_int(pass(&s, DELTAS, &(struct value){GIANT, 1, .whole = 1}, 1), 1);
 	assert_in_range(((struct cardinality *)s.component)->scratch.capacity, 0, 1 << 16);
 	stage_end(&s);
+}
+
+static struct buffer encoded(struct batch *b)
+{
+	struct buffer out = BUFFER_INIT;
+	struct error error = ERROR_INIT;
+
+	assert_int_equal(batch_encode(b, &out, &error), 0);
+	return out;
+}
+
+static void a_shared_batch_is_not_written_to(void **state)
+{
+	static struct sample samples[SOURCES];
+	struct error error = ERROR_INIT;
+
+	for (unsigned i = 0; i < SOURCES; i++)
+		samples[i] = (struct sample){i,
+		                             1,
+		                             2,
+		                             .counts = {{i, 1, 2, 3, 4, 5, 6}},
+		                             .bounds = i % 3,
+		                             .scale = (int)(i % 7),
+		                             .level = i};
+	for (enum kind kind = SUM_INT; kind < KINDS; kind++)
+		for (int turn = 0; turn < 4; turn++) {
+			struct buffer before, after;
+			struct batch *b;
+			struct stage s;
+
+			begin(&s, "{metrics: [{name: '*', keep: [group], gauge: max}]}");
+			b = stream_batch(&s, kind, turn % 2, samples, SOURCES);
+			if (turn / 2) /* opened before */
+				assert_int_equal(batch_open(&b, DEPTH_FULL, &error), 0);
+			before = encoded(b);
+			stage_consume(&s, batch_ref(b));
+			assert_int_equal(s.kept[0]->items, GROUPS);
+			after = encoded(b);
+			assert_int_equal(before.len, after.len);
+			assert_memory_equal(before.data, after.data, after.len);
+			buffer_fini(&before);
+			buffer_fini(&after);
+			batch_unref(b);
+			stage_end(&s);
+		}
 }
 
 /* Whatever offsets, scales and thresholds: no total is lost, and the total stays small. */
@@ -629,7 +709,9 @@ int main(void)
 		cmocka_unit_test(a_mean_is_of_each_series_latest_value),
 		cmocka_unit_test(the_latest_gauge_is_that_of_its_time),
 		cmocka_unit_test(an_idle_source_leaves_the_sum),
+		cmocka_unit_test(what_was_folded_stays_so_until_it_is_idle),
 		cmocka_unit_test(many_gauges_come_and_go),
+		cmocka_unit_test(a_shared_batch_is_not_written_to),
 		cmocka_unit_test(what_is_tracked_stays_within_max_tracked_and_its_memory),
 		cmocka_unit_test(a_giant_attribute_takes_nothing_for_long),
 		cmocka_unit_test(hostile_exponential_histograms_keep_their_totals),
