@@ -123,6 +123,20 @@ static void after_a_longer_gap_waits_for_a_segment_of_whole_messages(void **stat
 	assert_int_equal(s.missing, 14);
 }
 
+/* A stream of zeros would be messages without end. */
+static void messages_without_room_for_a_header_begin_nothing(void **state)
+{
+	static const uint8_t zeros[100];
+	uint8_t memory[64];
+	struct dns_stream s;
+
+	dns_stream_init(&s, memory, sizeof memory, false);
+	dns_stream_push(&s, 7, slice_of(zeros, sizeof zeros));
+	assert_none(&s);
+	assert_int_equal(s.ignored, sizeof zeros);
+	(void)state;
+}
+
 static void begins_in_the_middle_of_a_connection(void **state)
 {
 	uint8_t memory[64];
@@ -245,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_gap_within_a_message_costs_only_that_one),
 		cmocka_unit_test(a_gap_to_the_end_of_a_message_costs_only_that_one),
 		cmocka_unit_test(after_a_longer_gap_waits_for_a_segment_of_whole_messages),
+		cmocka_unit_test(messages_without_room_for_a_header_begin_nothing),
 		cmocka_unit_test(begins_in_the_middle_of_a_connection),
 		cmocka_unit_test(keeps_the_beginning_of_what_is_longer_than_its_memory),
 		cmocka_unit_test(what_was_not_copied_ends_the_message_at_once),
