@@ -1,4 +1,4 @@
-/* gauge: gauges that become part of another series.
+/* gauge: gauges, and cumulative sums that may fall, that become part of another series.
  *
  * With `last` the latest of a batch goes on, and a store that orders by time shows the latest of
  * all. The others are taken over the latest value of each source that has not gone idle, however

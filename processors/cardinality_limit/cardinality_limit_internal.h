@@ -1,4 +1,11 @@
-/* cardinality_limit_internal: what the files of the processor share. */
+/* cardinality_limit_internal: what the files of the processor share.
+ *
+ * scan       batches as they came: may they go on?     key     what tells series apart
+ * fold       batches of which something must change    limits  which series go on, and when they leave
+ * totals     what several points come to, and the last values of their sources; of each kind in
+ *            number, gauge, histogram, exponential (beside it exponential.c: the arithmetic)
+ * follow     attributes with most values (distinct.c: how many they are)
+ * places.c   the hash table of all that is kept */
 #ifndef WEIR_PROCESSORS_CARDINALITY_LIMIT_INTERNAL_H
 #define WEIR_PROCESSORS_CARDINALITY_LIMIT_INTERNAL_H
 

@@ -181,7 +181,7 @@ void last_mark(const struct cardinality *p, struct last_place *last, uint64_t st
                uint64_t time_ns)
 {
 	last->time = (uint32_t)(time_ns >> LAST_TIME_SHIFT);
-	last->start = start_hash(p, start_ns) & UINT32_C(0x3fffff);
+	last->start = start_hash(p, start_ns);
 }
 
 void last_see(const struct cardinality *p, struct last_place *last, uint64_t now_ns)
