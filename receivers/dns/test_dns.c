@@ -607,7 +607,7 @@ static void log_records_that_wait_are_bounded_in_bytes(void **state)
 {
 	enum {
 		MADE = DELIVERY_UNFINISHED * DELIVERY_LOGS_AT_ONCE + DELIVERY_LOGS_WAITING,
-		LEAST = 1024
+		LEAST = 1200
 	};
 	char name[250];
 	struct stage s;
@@ -684,6 +684,25 @@ static void a_series_stays_while_its_points_are_refused(void **state)
 	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_refused_items") >= 13);
 	assert_int_equal(stage_figure(&s, "weir_receiver_dns_series"), 1);
 	s.answer = delivered;
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_series") == 0);
+	end(&s);
+	(void)state;
+}
+
+static void a_series_stays_while_nobody_knows_whether_its_points_came(void **state)
+{
+	struct stage s;
+
+	begin(&s);
+	answer_put("www.example.org", 0);
+	stage_create(&s, &receiver_dns_type, "{collection_interval: 100ms, series_ttl: 1s}",
+	             SIGNAL_METRICS);
+	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_collections_skipped") >= 13);
+	assert_int_equal(stage_figure(&s, "weir_receiver_dns_series"), 1);
+	s.answer_at_once = true;
+	s.answer = delivered;
+	while (s.n_kept)
+		stage_answer(&s, delivered);
 	WAIT_UNTIL(&s, stage_figure(&s, "weir_receiver_dns_series") == 0);
 	end(&s);
 	(void)state;
@@ -847,6 +866,7 @@ int main(void)
 		cmocka_unit_test(beyond_their_bound_log_records_are_dropped_and_counted),
 		cmocka_unit_test(a_series_that_nothing_touches_is_dropped),
 		cmocka_unit_test(a_series_stays_while_its_points_are_refused),
+		cmocka_unit_test(a_series_stays_while_nobody_knows_whether_its_points_came),
 		cmocka_unit_test(a_batch_of_log_records_that_is_refused_comes_again),
 		cmocka_unit_test(shutdown_sends_what_came_last),
 		cmocka_unit_test(shutdown_waits_for_outcomes_but_not_beyond_the_deadline),

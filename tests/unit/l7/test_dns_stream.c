@@ -126,7 +126,7 @@ static void after_a_longer_gap_waits_for_a_segment_of_whole_messages(void **stat
 /* A stream of zeros would be messages without end. */
 static void messages_without_room_for_a_header_begin_nothing(void **state)
 {
-	static const uint8_t zeros[100];
+	static const uint8_t zeros[100], tail[] = "\0\2ab\0\014abcdefghijkl";
 	uint8_t memory[64];
 	struct dns_stream s;
 
@@ -134,6 +134,8 @@ static void messages_without_room_for_a_header_begin_nothing(void **state)
 	dns_stream_push(&s, 7, slice_of(zeros, sizeof zeros));
 	assert_none(&s);
 	assert_int_equal(s.ignored, sizeof zeros);
+	dns_stream_push(&s, 7 + sizeof zeros, slice_of(tail, sizeof tail - 1));
+	assert_none(&s);
 	(void)state;
 }
 
