@@ -100,8 +100,15 @@ static __always_inline int asked(struct bpf_sock_addr *ctx, bool ipv4)
 	struct notes *n;
 	__u32 *to;
 
-	if (!sk || (!is_watched(port) && !is_watched(sk->src_port)))
+	if (!sk)
 		return PASS;
+	if (!is_watched(port) && !is_watched(sk->src_port)) {
+		/* What a sendto() before has told does not hold for this one: it may have failed. */
+		n = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (n)
+			n->to_task = 0;
+		return PASS;
+	}
 	n = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!n)
 		return PASS;

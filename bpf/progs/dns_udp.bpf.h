@@ -124,16 +124,23 @@ static __noinline int question_read(struct __sk_buff *skb, struct message *m)
 static __always_inline void peer_find(struct __sk_buff *skb, struct bpf_sock *sk, struct notes *n,
                                       struct message *m, __u16 wire_port)
 {
+	bool is_told = m->sent && n->to_task && n->to_task == bpf_get_current_task();
+
+	if (is_told)
+		n->to_task = 0;
 	packet_address(skb, !m->sent, m->key.peer);
 	m->key.port = wire_port;
 	m->wire = peer_hash(m->key.peer, wire_port);
-	if (m->sent && n->to_task && n->to_task == bpf_get_current_task()) {
-		address_copy(m->key.peer, n->to_address);
-		m->key.port = n->to_port;
-		n->to_task = 0;
-	} else if (sk->dst_port) {
+	if (sk->dst_port) {
 		remote_address(skb, sk, m->key.peer);
 		m->key.port = bpf_ntohs(sk->dst_port);
+		/* A sendto() that failed, before connect(), told of another packet. */
+		if (m->wire == peer_hash(m->key.peer, m->key.port))
+			is_told = false;
+	}
+	if (is_told) {
+		address_copy(m->key.peer, n->to_address);
+		m->key.port = n->to_port;
 	}
 }
 
