@@ -25,6 +25,11 @@ struct {
 	__type(value, struct dns_pending);
 } questions SEC(".maps");
 
+/* Who asks a server of this host may be anyone, and under any address: so many questions at most may
+ * wait for its answers. The rest is for those that processes of this host ask. */
+const volatile __u64 served_max = 65536;
+__u64 served = 0; /* that wait now */
+
 /* A question is put into the map empty and filled there: it is too large for the stack. */
 const volatile struct dns_pending blank = {0};
 
@@ -176,7 +181,10 @@ static __noinline int question_open(struct __sk_buff *skb, struct notes *n, stru
 		address_clear(m->key.peer);
 		n->multicast = true;
 	}
-	is_new = bpf_map_update_elem(&questions, &m->key, (void *)&blank, BPF_NOEXIST) == 0;
+	is_new = (m->key.role != ROLE_SERVER || served < served_max) &&
+	         bpf_map_update_elem(&questions, &m->key, (void *)&blank, BPF_NOEXIST) == 0;
+	if (is_new && m->key.role == ROLE_SERVER)
+		__sync_fetch_and_add(&served, 1);
 	p = bpf_map_lookup_elem(&questions, &m->key);
 	if (!p) {
 		lose(DNS_LOSS_PENDING_FULL);
@@ -246,7 +254,11 @@ __noinline int question_search(struct notes *n, struct message *m)
  * what the kernel returns here is not filled. */
 static __always_inline bool question_take(struct question_key *key)
 {
-	return (int)bpf_map_delete_elem(&questions, key) == 0;
+	if ((int)bpf_map_delete_elem(&questions, key) != 0)
+		return false;
+	if (key->role == ROLE_SERVER)
+		__sync_fetch_and_add(&served, -1);
+	return true;
 }
 
 /* Reserves room for an answer, and copies its header and the question that was asked. */

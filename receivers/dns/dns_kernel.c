@@ -56,6 +56,7 @@ static int load(struct dns_kernel *k, const struct dns_kernel_limits *limits, st
 		goto out;
 	}
 	s->rodata->ring_watermark = size / 4;
+	s->rodata->served_max = limits->max_pending - limits->max_pending / 4;
 	for (size_t i = 0; i < limits->n_ports; i++)
 		s->rodata->watched[limits->ports[i] / 64] |= UINT64_C(1) << limits->ports[i] % 64;
 	r = bpf_map__set_max_entries(s->maps.ring, size);

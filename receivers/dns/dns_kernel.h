@@ -14,7 +14,8 @@ struct dns_kernel;
 
 struct dns_kernel_limits {
 	size_t ring_bytes;
-	uint32_t max_pending;  /* questions over UDP that wait for their answers */
+	uint32_t max_pending;  /* questions over UDP that wait for their answers; those that servers
+	                          of this host were asked: three quarters */
 	const uint16_t *ports; /* of servers */
 	size_t n_ports;
 };

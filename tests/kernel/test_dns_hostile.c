@@ -1,8 +1,10 @@
-/* The dns programs and what is out of order: calls that fail. */
+/* The dns programs and what is out of order: calls that fail, packets that somebody has made up. */
 #include "core/base/clock.h"
 #include "tests/kernel/dns_world.h"
 
 #include <errno.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,6 +87,68 @@ static void a_refused_question_says_nothing_of_a_connected_peer(void **state)
 	close(server);
 }
 
+/* ---- packets that somebody has made up */
+
+/* From one address and port of 127/8 to 127.0.0.1; the transport header stands at packet + 20. */
+static void packet_send(uint8_t *packet, size_t length, uint8_t protocol, uint32_t source)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+	struct iphdr *ip = (struct iphdr *)packet;
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	assert_true(fd >= 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*ip = (struct iphdr){.version = 4,
+	                     .ihl = 5,
+	                     .tot_len = htons((uint16_t)length),
+	                     .ttl = 64,
+	                     .protocol = protocol,
+	                     .saddr = htonl(source),
+	                     .daddr = to.sin_addr.s_addr};
+	assert_int_equal(sendto(fd, packet, length, 0, (struct sockaddr *)&to, sizeof to), length);
+	close(fd);
+}
+
+static void spoofed_question(struct dns_world *w, unsigned i)
+{
+	uint8_t packet[600] = {0};
+	struct udphdr *udp = (struct udphdr *)(packet + 20);
+	size_t length = dns_question(packet + 28, (uint16_t)i, "flood.example", DNS_A);
+
+	*udp = (struct udphdr){.source = htons((uint16_t)(20000 + i)),
+	                       .dest = htons((uint16_t)w->port),
+	                       .len = htons((uint16_t)(8 + length))};
+	packet_send(packet, 28 + length, IPPROTO_UDP, INADDR_LOOPBACK + 1 + i);
+}
+
+static void a_flood_of_questions_leaves_room_for_those_of_this_host(void **state)
+{
+	struct dns_world *w = *state;
+	struct dns_address at = dns_address_of("127.0.0.1", w->port);
+	struct dns_address far = dns_address_of("127.0.0.9", w->port);
+	int flooded = dns_socket(SOCK_DGRAM, &at, NULL),
+	    server = dns_socket(SOCK_DGRAM, &far, NULL);
+	int client = dns_socket(SOCK_DGRAM, NULL, &far);
+	const struct dns_answer *a;
+
+	for (unsigned i = 0; i < 2 * MAX_PENDING; i++)
+		spoofed_question(w, i);
+	assert_int_equal(dns_world_lost(w, DNS_LOSS_PENDING_FULL),
+	                 2 * MAX_PENDING - MAX_PENDING * 3 / 4);
+	dns_exchange(client, server, NULL, 1, "honest.example", DNS_A, 0);
+	dns_world_wait_answers(w, 1);
+	a = w->seen.answers[0];
+	assert_int_equal(a->flow.role, ROLE_CLIENT);
+	assert_int_equal(a->flags, 0);
+	/* And what was swept leaves its room to others. */
+	assert_int_equal(dns_world_sweep(w), MAX_PENDING * 3 / 4);
+	dns_exchange(client, server, NULL, 2, "both.example", DNS_A, 0);
+	dns_world_wait_answers(w, 3);
+	close(flooded);
+	close(server);
+	close(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +156,8 @@ int main(void)
 	                                        setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refused_question_says_nothing_of_a_connected_peer,
 	                                        setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_flood_of_questions_leaves_room_for_those_of_this_host, setup, teardown),
 	};
 	struct error error = ERROR_INIT;
 	struct dns_world w;
