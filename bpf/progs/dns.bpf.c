@@ -59,6 +59,8 @@ static __always_inline int packet(struct __sk_buff *skb, bool sent)
 		p = transport_find(skb);
 	} else {
 		p = transport_find(skb);
+		if (p.protocol == PROTOCOL_TCP && is_watched(local))
+			goto transport; /* to one that listens */
 		if (p.protocol != PROTOCOL_UDP)
 			return PASS;
 		remote = packet_port(skb, &p, sent);
@@ -73,6 +75,7 @@ static __always_inline int packet(struct __sk_buff *skb, bool sent)
 				return PASS;
 		}
 	}
+transport:
 	if (p.at && p.protocol == PROTOCOL_UDP)
 		udp(skb, sent, p.at);
 	else if (p.at && p.protocol == PROTOCOL_TCP)

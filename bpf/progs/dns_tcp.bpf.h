@@ -113,7 +113,7 @@ __noinline int tcp(struct __sk_buff *skb, bool sent, __u32 at)
 	if (!length && !(h.flags & (TCP_FIN_BIT | TCP_RST_BIT | TCP_SYN_BIT)))
 		return 0;
 	if (state == TCP_LISTEN) {
-		/* What comes with the handshake is not the connection's own yet. */
+		/* What comes with the handshake, or with its last packet, is of no connection yet. */
 		if (length)
 			goto unreadable;
 		return 0;
@@ -137,6 +137,9 @@ __noinline int tcp(struct __sk_buff *skb, bool sent, __u32 at)
 	if (!length && (!ends || !(tp->data_segs_in | tp->data_segs_out)))
 		return 0;
 	sequence = bpf_ntohl(h.sequence) + (h.flags & TCP_SYN_BIT ? 1 : 0);
+	/* Whoever can guess ports may send these: the kernel takes one at the very place. */
+	if (!sent && h.flags & TCP_RST_BIT && sequence != tp->rcv_nxt)
+		return 0;
 	s->flow.role = tcp_role(sk, n);
 	progress = progress_of(tp, sent, sequence, s->flow.role);
 	ahead = sequence + length - progress.next;
@@ -149,7 +152,8 @@ __noinline int tcp(struct __sk_buff *skb, bool sent, __u32 at)
 
 	s->kind = DNS_EVENT_SEGMENT;
 	s->flags = sent ? DNS_SEGMENT_SENT : 0;
-	if (length && progress.is_first)
+	/* What is sent with the handshake comes before what can be acknowledged. */
+	if (length && (progress.is_first || (sent && h.flags & TCP_SYN_BIT)))
 		s->flags |= DNS_SEGMENT_FIRST;
 	s->sequence = sequence;
 	__builtin_memcpy(&s->owner, &n->owner, sizeof s->owner);

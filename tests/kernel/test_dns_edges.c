@@ -5,6 +5,7 @@
 #include "tests/kernel/sockets_world.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -471,6 +472,51 @@ static void anyone_may_answer_what_was_asked_by_multicast(void **state)
 	elsewhere(*state, multicast_here);
 }
 
+/* Payload in the first packet, once the client has a cookie of the server. */
+static void fast_open_here(struct dns_world *w)
+{
+	struct dns_address at = dns_address_of("127.0.0.1", w->port);
+	int listener = dns_socket(SOCK_STREAM, &at, NULL), on = 8;
+	uint64_t unreadable = dns_world_lost(w, DNS_LOSS_UNREADABLE);
+
+	assert_int_equal(system("echo 3 > /proc/sys/net/ipv4/tcp_fastopen"), 0);
+	assert_int_equal(setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &on, sizeof on), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	for (int round = 0; round < 2; round++) {
+		int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+		const struct dns_segment *first = NULL;
+		char in[5];
+
+		dns_world_forget(w);
+		assert_int_equal(sendto(client, "hello", 5, MSG_FASTOPEN,
+		                        (struct sockaddr *)&at.storage, at.len),
+		                 5);
+		server = accept(listener, NULL, NULL);
+		assert_int_equal(dns_receive(server, in, sizeof in, NULL), 5);
+		dns_world_drain(w);
+		for (size_t i = 0; i < w->seen.n_segments; i++)
+			if (w->seen.segments[i]->flags & DNS_SEGMENT_SENT)
+				first = w->seen.segments[i];
+		assert_non_null(first);
+		assert_int_equal(first->flow.role, ROLE_CLIENT);
+		assert_int_equal(first->flags & DNS_SEGMENT_FIRST, DNS_SEGMENT_FIRST);
+		assert_memory_equal(first->bytes, "hello", 5);
+		/* The other end has no connection yet: both times, for the first client sends what
+		 * it has with the end of the handshake. */
+		assert_int_equal(w->seen.n_segments, 1);
+		unreadable++;
+		assert_int_equal(dns_world_lost(w, DNS_LOSS_UNREADABLE), unreadable);
+		close(client);
+		close(server);
+	}
+	close(listener);
+}
+
+static void payload_with_the_handshake_is_the_clients_first_and_counted_at_the_server(void **state)
+{
+	elsewhere(*state, fast_open_here);
+}
+
 static void mdns_here(struct dns_world *w)
 {
 	struct dns_address a = dns_address_of("127.0.0.1", 5353),
@@ -631,6 +677,8 @@ int main(void)
 		cmocka_unit_test(a_connection_from_before_is_owned_and_has_no_beginning),
 		cmocka_unit_test(sees_other_network_namespaces),
 		cmocka_unit_test(anyone_may_answer_what_was_asked_by_multicast),
+		cmocka_unit_test(
+			payload_with_the_handshake_is_the_clients_first_and_counted_at_the_server),
 		cmocka_unit_test(multicast_dns_proper_is_not_followed),
 		cmocka_unit_test(address_translation_changes_nothing),
 		cmocka_unit_test(options_in_headers_are_passed_over),

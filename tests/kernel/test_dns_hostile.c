@@ -2,9 +2,12 @@
 #include "core/base/clock.h"
 #include "tests/kernel/dns_world.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ip.h>
+#include <linux/tcp.h>
 #include <linux/udp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +92,22 @@ static void a_refused_question_says_nothing_of_a_connected_peer(void **state)
 
 /* ---- packets that somebody has made up */
 
+static uint32_t sum_of(uint32_t sum, const void *data, size_t length)
+{
+	const uint8_t *at = data;
+
+	for (size_t i = 0; i < length; i++)
+		sum += i & 1 ? at[i] : (uint32_t)at[i] << 8;
+	return sum;
+}
+
+static uint16_t checksum(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
 /* From one address and port of 127/8 to 127.0.0.1; the transport header stands at packet + 20. */
 static void packet_send(uint8_t *packet, size_t length, uint8_t protocol, uint32_t source)
 {
@@ -149,6 +168,42 @@ static void a_flood_of_questions_leaves_room_for_those_of_this_host(void **state
 	close(client);
 }
 
+static void a_forged_reset_ends_no_connection(void **state)
+{
+	struct dns_world *w = *state;
+	struct dns_address at = dns_address_of("127.0.0.1", w->port);
+	int listener = dns_socket(SOCK_STREAM, &at, NULL), client, server;
+	uint8_t packet[40] = {0}, byte;
+	struct tcphdr *tcp = (struct tcphdr *)(packet + 20);
+	uint32_t addresses[2] = {htonl(INADDR_LOOPBACK), htonl(INADDR_LOOPBACK)};
+
+	assert_int_equal(listen(listener, 1), 0);
+	client = dns_socket(SOCK_STREAM, NULL, &at);
+	server = accept(listener, NULL, NULL);
+	dns_send(client, "a", 1, NULL);
+	dns_receive(server, &byte, 1, NULL);
+	/* One that does not know the sequence: half of all are within reach of any window. */
+	for (uint32_t i = 0; i < 16; i++) {
+		*tcp = (struct tcphdr){.source = htons((uint16_t)dns_socket_port(client)),
+		                       .dest = htons((uint16_t)w->port),
+		                       .seq = htonl(i << 28 | 0x1234567),
+		                       .doff = 5,
+		                       .rst = 1};
+		tcp->check = checksum(
+			sum_of(sum_of(IPPROTO_TCP + sizeof *tcp, addresses, 8), tcp, sizeof *tcp));
+		packet_send(packet, sizeof packet, IPPROTO_TCP, INADDR_LOOPBACK);
+	}
+	dns_send(client, "b", 1, NULL);
+	dns_receive(server, &byte, 1, NULL);
+	assert_int_equal(byte, 'b');
+	dns_world_wait_segments(w, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(w->seen.segments[i]->flags & DNS_SEGMENT_RESET, 0);
+	close(client);
+	close(server);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +213,7 @@ int main(void)
 	                                        setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_flood_of_questions_leaves_room_for_those_of_this_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_forged_reset_ends_no_connection, setup, teardown),
 	};
 	struct error error = ERROR_INIT;
 	struct dns_world w;
