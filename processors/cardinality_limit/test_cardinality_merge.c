@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 #include "core/data/build.h"
 #include "core/loop/timer.h"
+#include "core/wire/otlp.h"
 #include "processors/cardinality_limit/cardinality_limit_internal.h"
 #include "processors/cardinality_limit/test_stream.h"
 
@@ -221,6 +222,61 @@ static void a_total_reaches_from_its_first_start_to_the_latest_time(void **state
 		assert_true(p->start_time_unix_nano == (data == DELTAS ? 25 : 20));
 		stage_end(&s);
 	}
+}
+
+static void what_falls_within_17_ms_is_late(void **state)
+{
+	const struct value v[] = {{1, 10, .whole = 5, .start = 1},
+	                          {1, 9, .whole = 3, .start = 1},
+	                          {1, NS_PER_S, .whole = 3, .start = 1}};
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 1}");
+	expect_int(pass(&s, COUNTERS, v, 1), 5);
+	expect_int(pass(&s, COUNTERS, v + 1, 1), 5);
+	expect_int(pass(&s, COUNTERS, v + 2, 1), 8);
+	stage_end(&s);
+}
+
+/* Readers take a message that comes in two parts for one. */
+static void what_a_metric_has_twice_is_limited_too(void **state)
+{
+	const struct value v[] = {{1, .whole = 1}, {2, .whole = 2}, {3, .whole = 4}};
+	ProtobufCMessageUnknownField again = {.tag = 7, .wire_type = 2};
+	struct buffer out = BUFFER_INIT;
+	struct error error = ERROR_INIT;
+	Otlp__Sum *sums[2];
+	struct arena arena;
+	Otlp__Metric *m;
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 2}");
+	arena_init(&arena, NULL);
+	m = BUILD(&arena, Otlp__Metric, otlp__metric);
+	for (size_t i = 0; i < 2; i++) {
+		sums[i] = BUILD(&arena, Otlp__Sum, otlp__sum);
+		sums[i]->data_points = numbers_make(&arena, v + i, 1 + i);
+		sums[i]->n_data_points = 1 + i;
+		sums[i]->aggregation_temporality = 1;
+	}
+	assert_true(buffer_reserve(&out, 1) != NULL);
+	out.len = 1;
+	otlp_encode(&sums[0]->base, &out);
+	assert_in_range(out.len, 2, 128);
+	out.data[0] = (uint8_t)(out.len - 1);
+	again.data = out.data;
+	again.len = out.len;
+	m->base.unknown_fields = &again;
+	m->base.n_unknown_fields = 1;
+	m->name = build_text("m");
+	m->data_case = OTLP__METRIC__DATA_SUM;
+	m->sum = sums[1];
+	stage_consume(&s, wire_batch(&s, &arena, m));
+	arena_fini(&arena);
+	buffer_fini(&out);
+	assert_int_equal(batch_read(s.kept[0], &error), 0);
+	assert_int_equal(s.kept[0]->items, 2);
+	stage_end(&s);
 }
 
 static void a_point_of_an_overflow_joins_that_of_ours(void **state)
@@ -629,6 +685,49 @@ static void histograms_without_a_common_bound_keep_count_and_sum(void **state)
 	}
 }
 
+static void a_bucket_that_fell_is_a_new_beginning(void **state)
+{
+	static double bounds[] = {1};
+	static uint64_t counts[][2] = {{5, 0}, {2, 6}};
+	Otlp__HistogramDataPoint *p = NULL;
+	struct error error = ERROR_INIT;
+	struct stage s;
+
+	begin(&s, "{max_series_per_metric: 1}");
+	for (unsigned i = 0; i < 2; i++) {
+		struct build_list points = {0};
+		struct arena arena;
+		Otlp__Metric *m;
+
+		if (i)
+			stage_answer(&s, (struct outcome){.status = OUTCOME_OK});
+		arena_init(&arena, NULL);
+		p = BUILD(&arena, Otlp__HistogramDataPoint, otlp__histogram_data_point);
+		p->attributes = attributes_make(&arena, 1, &p->n_attributes);
+		p->time_unix_nano = (1 + i) * NS_PER_S;
+		p->count = counts[i][0] + counts[i][1];
+		p->n_explicit_bounds = 1;
+		p->explicit_bounds = bounds;
+		p->n_bucket_counts = 2;
+		p->bucket_counts = counts[i];
+		assert_true(build_list_add(&arena, &points, p));
+		m = BUILD(&arena, Otlp__Metric, otlp__metric);
+		m->name = build_text("m");
+		m->data_case = OTLP__METRIC__DATA_HISTOGRAM;
+		m->histogram = BUILD(&arena, Otlp__Histogram, otlp__histogram);
+		m->histogram->aggregation_temporality = 2;
+		m->histogram->data_points = (Otlp__HistogramDataPoint **)points.items;
+		m->histogram->n_data_points = 1;
+		stage_consume(&s, wire_batch(&s, &arena, m));
+		arena_fini(&arena);
+		assert_int_equal(batch_read(s.kept[0], &error), 0);
+		m = s.kept[0]->first->metrics->scope_metrics[0]->metrics[0];
+		p = m->histogram->data_points[0];
+	}
+	assert_true(p->count == 13 && p->bucket_counts[0] == 7 && p->bucket_counts[1] == 6);
+	stage_end(&s);
+}
+
 /* ---- what cannot be merged */
 
 static struct batch *summaries(struct stage *s, unsigned n)
@@ -703,7 +802,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sum_is_a_double_only_while_it_is_too_large_for_an_int),
 		cmocka_unit_test(a_total_reaches_from_its_first_start_to_the_latest_time),
+		cmocka_unit_test(what_falls_within_17_ms_is_late),
+		cmocka_unit_test(what_a_metric_has_twice_is_limited_too),
 		cmocka_unit_test(a_point_of_an_overflow_joins_that_of_ours),
+		cmocka_unit_test(a_bucket_that_fell_is_a_new_beginning),
 		cmocka_unit_test(doubles_lose_nothing_on_the_way),
 		cmocka_unit_test(ints_and_doubles_are_compared_exactly),
 		cmocka_unit_test(a_mean_is_of_each_series_latest_value),

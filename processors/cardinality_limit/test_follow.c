@@ -59,6 +59,15 @@ static void forgets_values_after_two_turns(void **state)
 	distinct_turn(&d);
 	assert_int_equal(d.filled, 0);
 	assert_true(distinct_estimate(&d) == 0);
+	/* Many are told otherwise than few. */
+	for (uint64_t v = 0; v < 10000; v++)
+		distinct_add(&d, hash_bytes(&v, sizeof v));
+	distinct_turn(&d);
+	for (uint64_t v = 5000; v < 15000; v++)
+		distinct_add(&d, hash_bytes(&v, sizeof v));
+	assert_true(fabs(distinct_estimate(&d) - 15000) < 15000 * NEAR);
+	distinct_turn(&d);
+	assert_true(fabs(distinct_estimate(&d) - 10000) < 10000 * NEAR);
 }
 
 /* ---- batches */
