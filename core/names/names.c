@@ -9,7 +9,6 @@
 #include "core/names/names.h"
 
 #include "core/base/clock.h"
-#include "core/base/list.h"
 #include "core/base/map.h"
 
 #include <stdlib.h>
@@ -47,6 +46,7 @@ struct names {
 	struct map entries;
 	struct list seen; /* the one seen longest ago first */
 	struct list gone; /* expired, in no other order; freed by the next call that writes */
+	struct list witnesses;
 	uint64_t max_age_ns;
 	struct names_stats stats; /* all but count */
 };
@@ -157,6 +157,7 @@ struct names *names_new(struct budget *budget)
 	map_init(&n->entries, entry_equal);
 	list_init(&n->seen);
 	list_init(&n->gone);
+	list_init(&n->witnesses);
 	return n;
 }
 
@@ -253,6 +254,26 @@ void names_limit(struct names *n, size_t capacity, uint64_t max_age_ns)
 	if (max_age_ns > n->max_age_ns)
 		n->max_age_ns = max_age_ns;
 	gone_free(n);
+}
+
+void names_join(struct names *n, struct names_witness *w)
+{
+	list_push(&n->witnesses, &w->link);
+}
+
+void names_leave(struct names_witness *w)
+{
+	if (w->link.next)
+		list_remove(&w->link);
+	w->link = (struct list){0};
+}
+
+void names_catch_up(struct names *n)
+{
+	struct names_witness *w;
+
+	LIST_FOR_EACH(w, &n->witnesses, link)
+		w->catch_up(w->arg);
 }
 
 /* Finding */

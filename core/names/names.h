@@ -13,6 +13,7 @@
 
 #include "core/base/address.h"
 #include "core/base/budget.h"
+#include "core/base/list.h"
 
 enum { NAMES_NAME_MAX = 1024 }; /* bytes; longer ones are not taken */
 #define NAMES_ANY_NETWORK 0     /* no inode has that number */
@@ -42,6 +43,22 @@ struct slice names_find(struct names *n, uint32_t network, const struct address 
 /* The same, and whether its time to live is over, so that only max_age keeps it. */
 struct slice names_find_aged(struct names *n, uint32_t network, const struct address *address,
                              uint64_t now_ns, bool *ret_overdue);
+
+/* One who fills the table, and to whom it happens that what he has seen is still on its way to it. */
+struct names_witness {
+	struct list link;
+	/* Adds what was observed until now. May do nothing when it is not the moment. Calls nobody who
+	 * might ask for names. */
+	void (*catch_up)(void *arg);
+	void *arg;
+};
+
+void names_join(struct names *n, struct names_witness *w); /* w stays until it leaves */
+void names_leave(struct names_witness *w);                 /* takes one that never joined, zeroed */
+
+/* Before names are asked for: all witnesses catch up, so that an address that was learned a moment
+ * ago has its name from the first batch on. */
+void names_catch_up(struct names *n);
 
 struct names_stats {
 	size_t count, capacity, bytes;

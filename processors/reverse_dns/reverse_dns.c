@@ -434,6 +434,8 @@ static void reverse_dns_consume(struct component *component, struct batch *b, st
 	struct error error = ERROR_INIT;
 
 	files_look(r);
+	if (r->config->observed)
+		names_catch_up(component->host->names);
 	if (batch_name(r, &b, &error) == 0) {
 		consumer_consume(r->next, b, done);
 		return;

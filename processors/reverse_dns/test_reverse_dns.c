@@ -221,6 +221,27 @@ static void observed_names_come_first_then_hosts_then_networks(void **state)
 	stage_end(&s);
 }
 
+static void name_learn(void *arg)
+{
+	observe(arg, "10.9.9.9", "just.example", 60);
+}
+
+/* From the first batch on: what it says without the name would be another series. */
+static void what_was_observed_a_moment_ago_is_known(void **state)
+{
+	struct stage s;
+	struct names_witness witness = {.catch_up = name_learn, .arg = &s};
+
+	stage_begin(&s);
+	names_join(s.host.names, &witness);
+	stage_create(&s, reverse_dns, "{}", SIGNAL_METRICS);
+	stage_consume(&s, batch_with(&s, SIGNAL_METRICS, "server.address", "10.9.9.9"));
+	expect(&s, "server.address", "just.example");
+	answer(&s);
+	names_leave(&witness);
+	stage_end(&s);
+}
+
 static void observed_names_are_used_without_any_option_unless_they_are_off(void **state)
 {
 	struct stage s;
@@ -662,6 +683,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_makes_no_sense),
 		cmocka_unit_test(replaces_addresses_and_keeps_them_in_every_signal),
 		cmocka_unit_test(observed_names_come_first_then_hosts_then_networks),
+		cmocka_unit_test(what_was_observed_a_moment_ago_is_known),
 		cmocka_unit_test(observed_names_are_used_without_any_option_unless_they_are_off),
 		cmocka_unit_test(a_file_of_resolvers_must_be_there),
 		cmocka_unit_test(writes_names_beside_addresses),

@@ -186,6 +186,16 @@ static bool drain(struct dns *d)
 	return more;
 }
 
+/* Somebody is about to ask for names. While a part of a collection is being handed on the series must
+ * stay as they are. */
+static void on_catch_up(void *arg)
+{
+	struct dns *d = arg;
+
+	if (!delivery_is_calling(&d->delivery))
+		dns_kernel_drain(d->kernel, DRAIN_AT_ONCE);
+}
+
 static void on_ring(void *arg, int events)
 {
 	(void)events;
@@ -420,6 +430,8 @@ static void names_open(struct dns *d)
 		return;
 	d->names = d->component.host->names;
 	names_limit(d->names, c->max_entries, c->max_age);
+	d->witness = (struct names_witness){.catch_up = on_catch_up, .arg = d};
+	names_join(d->names, &d->witness);
 }
 
 static int dns_start(struct component *c, struct error *error)
@@ -460,6 +472,7 @@ static void teardown(struct dns *d)
 	timer_free(d->drain);
 	poll_free(d->poll);
 	delivery_stop(&d->delivery);
+	names_leave(&d->witness);
 	if (d->collector)
 		metrics_unregister(d->component.host->metrics, d->collector);
 	dns_kernel_close(d->kernel);

@@ -6,6 +6,7 @@
 #include "core/component.h"
 #include "core/loop/poll.h"
 #include "core/loop/timer.h"
+#include "core/names/names.h"
 #include "core/observe/delivery.h"
 #include "core/self/metrics.h"
 #include "receivers/dns/dns_kernel.h"
@@ -57,6 +58,7 @@ struct dns {
 	struct proc_cache *processes;
 	struct dns_table table;
 	struct names *names; /* NULL: observed names are not kept */
+	struct names_witness witness;
 
 	uint64_t swept_ns;                    /* when unanswered questions were last looked for */
 	uint64_t losses_seen[DNS_LOSS_COUNT]; /* when last looked at */

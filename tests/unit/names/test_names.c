@@ -112,6 +112,34 @@ static void a_name_lasts_its_time_to_live_and_max_age_longer(void **state)
 	names_free(n);
 }
 
+static void count(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void witnesses_catch_up_until_they_leave(void **state)
+{
+	struct names *n = names_new(NULL);
+	int caught_up[2] = {0};
+	struct names_witness a = {.catch_up = count, .arg = &caught_up[0]},
+			     b = {.catch_up = count, .arg = &caught_up[1]}, never = {0};
+
+	assert_non_null(n);
+	names_catch_up(n);
+	names_join(n, &a);
+	names_join(n, &b);
+	names_catch_up(n);
+	names_leave(&a);
+	names_leave(&a);
+	names_leave(&never);
+	names_catch_up(n);
+	assert_int_equal(caught_up[0], 1);
+	assert_int_equal(caught_up[1], 2);
+	names_leave(&b);
+	names_free(n);
+	(void)state;
+}
+
 static void tells_what_only_max_age_keeps(void **state)
 {
 	struct names *n = names_new(NULL);
@@ -362,6 +390,7 @@ int main(void)
 		cmocka_unit_test(has_room_for_no_name_until_it_is_given_limits),
 		cmocka_unit_test(an_address_has_a_name_in_each_namespace_and_the_last_one_in_any),
 		cmocka_unit_test(a_name_lasts_its_time_to_live_and_max_age_longer),
+		cmocka_unit_test(witnesses_catch_up_until_they_leave),
 		cmocka_unit_test(tells_what_only_max_age_keeps),
 		cmocka_unit_test(a_look_up_does_not_take_away_what_another_was_given),
 		cmocka_unit_test(at_the_bound_the_one_seen_longest_ago_makes_room),
