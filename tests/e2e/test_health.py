@@ -102,13 +102,13 @@ def test_is_not_ready_at_the_hard_memory_limit_and_ready_again_when_there_is_roo
     # Without the limiter's soft limit in front; the hard one is the process's.
     g = Gateway(stage, "unavailable", processors="")
     taken = refused = 0
-    while g.is_ready():
+    while not refused or g.is_ready():  # what is tried again may fill it before anybody is refused
         answer = otlp_client.send(g.intake, otlp_client.spans(50, first=50 * taken, filler=2000))
         assert answer.status in (200, 503), (answer.status, answer.body)
         taken += answer.status == 200
         refused += answer.status == 503
         assert taken + refused < 200, "it never ran out of memory"
-    assert taken and refused
+    assert taken
     answer = g.page("/ready").json()
     assert "memory is at its hard limit" in answer["reasons"][0], answer
     assert g.page("/live").status == 200 and g.page("/").status == 200
