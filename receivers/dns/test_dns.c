@@ -458,6 +458,29 @@ static void who_asks_for_names_has_them_from_what_is_still_in_the_ring(void **st
 	(void)state;
 }
 
+/* As when a configuration is loaded again. */
+static void names_outlive_the_receiver(void **state)
+{
+	struct address address;
+	struct stage s;
+
+	begin(&s);
+	address_parse(SLICE_LITERAL("192.0.2.1"), &address);
+	stage_create(&s, &receiver_dns_type, "{}", SIGNAL_METRICS);
+	answer_put("www.example.org", 0);
+	names_catch_up(s.host.names);
+	stage_shutdown(&s, clock_monotonic_ns());
+	stage_wait(&s, &s.closed);
+	s.component->type->destroy(s.component);
+	s.closed = false;
+	names_catch_up(s.host.names);
+	stage_create(&s, &receiver_dns_type, "{}", SIGNAL_METRICS);
+	assert_true(slice_equal(names_find(s.host.names, 99, &address, clock_monotonic_ns()),
+	                        SLICE_LITERAL("www.example.org")));
+	end(&s);
+	(void)state;
+}
+
 /* What was no question, and nobody answered. */
 static void a_log_record_without_an_answer_has_the_time_of_its_question(void **state)
 {
@@ -876,6 +899,7 @@ int main(void)
 		cmocka_unit_test(hostile_names_are_told_in_visible_characters),
 		cmocka_unit_test(addresses_are_kept_under_the_name_that_was_asked_for),
 		cmocka_unit_test(who_asks_for_names_has_them_from_what_is_still_in_the_ring),
+		cmocka_unit_test(names_outlive_the_receiver),
 		cmocka_unit_test(an_answer_that_was_not_asked_for_names_nothing),
 		cmocka_unit_test(names_are_not_kept_where_that_is_off),
 		cmocka_unit_test(a_next_component_that_is_stuck_costs_no_delta),
