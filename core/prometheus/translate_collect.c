@@ -1,6 +1,7 @@
 #include "core/base/clock.h"
 #include "core/data/build.h"
 #include "core/prometheus/translate_internal.h"
+#include "core/wire/otlp.h"
 
 #include <errno.h>
 #include <math.h>
@@ -327,24 +328,6 @@ bool collect_begin(struct place *at, const Otlp__Metric *m, size_t n)
 	return false;
 }
 
-static size_t points_of(const Otlp__Metric *m)
-{
-	switch (m->data_case) {
-	case OTLP__METRIC__DATA_GAUGE:
-		return m->gauge->n_data_points;
-	case OTLP__METRIC__DATA_SUM:
-		return m->sum->n_data_points;
-	case OTLP__METRIC__DATA_HISTOGRAM:
-		return m->histogram->n_data_points;
-	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-		return m->exponential_histogram->n_data_points;
-	case OTLP__METRIC__DATA_SUMMARY:
-		return m->summary->n_data_points;
-	default:
-		return 0;
-	}
-}
-
 static int collect_points(struct place *at, const Otlp__Metric *m, size_t n)
 {
 	int r = 0;
@@ -381,7 +364,7 @@ int collect_metric(struct place *at, const Otlp__Metric *m)
 	at->metric_id = identity_metric(&t->scratch, at->scope_id, m);
 	if (t->scratch.failed)
 		return -ENOMEM;
-	n = points_of(m);
+	n = otlp_metric_points(m);
 	if (n && collect_begin(at, m, n))
 		r = collect_points(at, m, n);
 	if (at->family)

@@ -61,6 +61,8 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 
 /* Spans, data points or log records of a decoded group. */
 size_t otlp_count(enum signal signal, const ProtobufCMessage *group);
+/* Of any kind; 0 of a metric without data. */
+size_t otlp_metric_points(const Otlp__Metric *metric);
 
 /* A copy that shares nothing with message but the bytes that lie in keep. NULL: no memory. */
 void *otlp_copy(const ProtobufCMessage *message, struct slice keep, struct arena *arena);

@@ -169,7 +169,7 @@ int otlp_validate(enum signal signal, struct slice request, otlp_on_group on_gro
 	return 0;
 }
 
-static size_t count_points(const Otlp__Metric *metric)
+size_t otlp_metric_points(const Otlp__Metric *metric)
 {
 	switch (metric->data_case) {
 	case OTLP__METRIC__DATA_GAUGE:
@@ -204,7 +204,7 @@ size_t otlp_count(enum signal signal, const ProtobufCMessage *group)
 		for (size_t i = 0; i < metrics->n_scope_metrics; i++) {
 			const Otlp__ScopeMetrics *scope = metrics->scope_metrics[i];
 			for (size_t j = 0; j < scope->n_metrics; j++)
-				n += count_points(scope->metrics[j]);
+				n += otlp_metric_points(scope->metrics[j]);
 		}
 		break;
 	case SIGNAL_LOGS:

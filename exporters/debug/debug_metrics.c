@@ -11,6 +11,7 @@
  * stand in columns and distributions in columns of their own, over the whole batch. */
 #include "core/base/arena.h"
 #include "core/base/map.h"
+#include "core/wire/otlp.h"
 #include "exporters/debug/debug_distribution.h"
 #include "exporters/debug/debug_render.h"
 #include "exporters/debug/debug_text.h"
@@ -56,24 +57,6 @@ struct table {
 
 /* ---- points of a group */
 
-static size_t count_points(const Otlp__Metric *m)
-{
-	switch (m->data_case) {
-	case OTLP__METRIC__DATA_GAUGE:
-		return m->gauge->n_data_points;
-	case OTLP__METRIC__DATA_SUM:
-		return m->sum->n_data_points;
-	case OTLP__METRIC__DATA_HISTOGRAM:
-		return m->histogram->n_data_points;
-	case OTLP__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-		return m->exponential_histogram->n_data_points;
-	case OTLP__METRIC__DATA_SUMMARY:
-		return m->summary->n_data_points;
-	default:
-		return 0;
-	}
-}
-
 /* The first n points of the metric. */
 static void list_points(const Otlp__Metric *m, size_t n, struct point *points)
 {
@@ -116,7 +99,7 @@ static size_t count_group(const Otlp__ResourceMetrics *g)
 
 	for (size_t i = 0; i < g->n_scope_metrics; i++)
 		for (size_t j = 0; j < g->scope_metrics[i]->n_metrics; j++)
-			n += count_points(g->scope_metrics[i]->metrics[j]);
+			n += otlp_metric_points(g->scope_metrics[i]->metrics[j]);
 	return n;
 }
 
@@ -129,7 +112,7 @@ static size_t list_group(const Otlp__ResourceMetrics *g, size_t room, struct poi
 	for (size_t i = 0; i < g->n_scope_metrics; i++)
 		for (size_t j = 0; j < g->scope_metrics[i]->n_metrics; j++) {
 			const Otlp__Metric *m = g->scope_metrics[i]->metrics[j];
-			size_t some = count_points(m);
+			size_t some = otlp_metric_points(m);
 
 			if (all > room)
 				some = some * room / all;
