@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +30,7 @@ struct dns_kernel {
 	struct dns_kernel_handler handler;
 	int sweep_fd; /* of the sweep that goes on; -1: none does */
 	uint8_t piece[ITERATOR_PIECE_MAX];
-	_Atomic uint64_t unowned; /* unanswered questions without an owner */
+	uint64_t unowned; /* unanswered questions without an owner */
 };
 
 static int refused(struct error *error, int r, const char *what, const struct kernel_log *said)
@@ -224,7 +223,7 @@ static void unanswered(struct dns_kernel *k, const uint8_t *question)
 
 	memcpy(&pending, question, sizeof pending);
 	if (!pending.owner.pid)
-		atomic_fetch_add(&k->unowned, 1);
+		k->unowned++;
 	k->handler.on_unanswered(k->handler.arg, &pending);
 }
 
@@ -257,7 +256,7 @@ void dns_kernel_stats(struct dns_kernel *k, struct dns_kernel_stats *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	program_counters_read(bpf_map__fd(k->skeleton->maps.losses), ret->losses, DNS_LOSS_COUNT);
-	ret->losses[DNS_LOSS_NO_OWNER] += atomic_load(&k->unowned);
+	ret->losses[DNS_LOSS_NO_OWNER] += k->unowned;
 	ret->ring_bytes = ring_capacity_bytes(k->ring);
 	ret->ring_used_bytes = ring_used_bytes(k->ring);
 	ret->max_pending = bpf_map__max_entries(k->skeleton->maps.questions);
