@@ -137,3 +137,12 @@ unsigned pattern_given_up(struct pattern *p)
 	p->given_up = 0;
 	return n;
 }
+
+void pattern_log_given_up(const struct logger *log, unsigned given_up)
+{
+	if (given_up)
+		log_warn(log,
+		         "%u matches of regular expressions took too many steps and count as no "
+		         "match: simplify the pattern, above all repetitions inside repetitions",
+		         given_up);
+}

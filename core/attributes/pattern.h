@@ -8,6 +8,7 @@
 #define WEIR_ATTRIBUTES_PATTERN_H
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/slice.h"
 
 struct pattern;
@@ -28,5 +29,8 @@ struct slice pattern_group(const struct pattern *p, struct slice text, unsigned 
 
 /* Matches that were given up at a limit, since the last call. */
 unsigned pattern_given_up(struct pattern *p);
+
+/* Says it in the log, and what to do; nothing of 0. */
+void pattern_log_given_up(const struct logger *log, unsigned given_up);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef WEIR_DATA_OUTCOME_H
 #define WEIR_DATA_OUTCOME_H
 
+#include "core/base/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +73,15 @@ static inline void done_retry(struct done d, uint64_t retry_after_ns, const char
 static inline void done_permanent(struct done d, const char *message)
 {
 	done_call(d, &(struct outcome){.status = OUTCOME_PERMANENT, .message = message});
+}
+
+/* RETRY or PERMANENT, as the error is. */
+static inline void done_error(struct done d, const struct error *error)
+{
+	if (error->kind == ERROR_RETRYABLE)
+		done_retry(d, 0, error->message);
+	else
+		done_permanent(d, error->message);
 }
 
 #endif

@@ -7,6 +7,7 @@
  * Fails: no memory (RETRY: the sender has the batch still); bytes that cannot be decoded (PERMANENT). A regular
  * expression that takes too many steps counts as no match, and the log says so. */
 #include "core/attributes/actions.h"
+#include "core/attributes/pattern.h"
 #include "core/attributes/match.h"
 #include "core/component.h"
 #include "core/data/points.h"
@@ -158,11 +159,7 @@ static int act(struct attributes *a, struct batch **b, struct error *error)
 		if (match_failed(a->match) && r == 0)
 			r = -ENOMEM;
 	}
-	if (given_up)
-		log_warn(&a->component.log,
-		         "%u matches of regular expressions took too many steps and count as no "
-		         "match: simplify the pattern, above all repetitions inside repetitions",
-		         given_up);
+	pattern_log_given_up(&a->component.log, given_up);
 	return r < 0 ? error_no_memory(error) : 0;
 }
 
@@ -176,10 +173,7 @@ static void attributes_consume(struct component *component, struct batch *b, str
 		return;
 	}
 	batch_unref(b);
-	if (error.kind == ERROR_RETRYABLE)
-		done_retry(done, 0, error.message);
-	else
-		done_permanent(done, error.message);
+	done_error(done, &error);
 }
 
 /* ---- life */

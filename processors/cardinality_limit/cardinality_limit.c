@@ -120,10 +120,8 @@ static void cardinality_consume(struct component *component, struct batch *b, st
 	batch_unref(b);
 	if (r == 0)
 		done_ok(done); /* every point was dropped, and counted */
-	else if (error.kind == ERROR_RETRYABLE)
-		done_retry(done, 0, error.message);
 	else
-		done_permanent(done, error.message);
+		done_error(done, &error);
 }
 
 static void cardinality_collect(void *arg, struct metrics_sink *sink)

@@ -5,6 +5,7 @@
  * Fails: no memory (RETRY: the sender has the batch still); bytes that cannot be decoded (PERMANENT). A regular
  * expression that takes too many steps counts as no match, and the log says so. */
 #include "core/attributes/actions.h"
+#include "core/attributes/pattern.h"
 #include "core/component.h"
 
 #include <stdlib.h>
@@ -48,11 +49,7 @@ static int act(struct resource *p, struct batch **b, struct error *error)
 		r = actions_apply(p->actions, actions_arena(*b, g), &g->resource->n_attributes,
 		                  &g->resource->attributes);
 	given_up = actions_given_up(p->actions);
-	if (given_up)
-		log_warn(&p->component.log,
-		         "%u matches of regular expressions took too many steps and count as no "
-		         "match: simplify the pattern, above all repetitions inside repetitions",
-		         given_up);
+	pattern_log_given_up(&p->component.log, given_up);
 	return r < 0 ? error_no_memory(error) : 0;
 }
 
@@ -66,10 +63,7 @@ static void resource_consume(struct component *component, struct batch *b, struc
 		return;
 	}
 	batch_unref(b);
-	if (error.kind == ERROR_RETRYABLE)
-		done_retry(done, 0, error.message);
-	else
-		done_permanent(done, error.message);
+	done_error(done, &error);
 }
 
 static void resource_shutdown(struct component *component, uint64_t deadline_ns,

@@ -441,10 +441,7 @@ static void reverse_dns_consume(struct component *component, struct batch *b, st
 		return;
 	}
 	batch_unref(b);
-	if (error.kind == ERROR_RETRYABLE)
-		done_retry(done, 0, error.message);
-	else
-		done_permanent(done, error.message);
+	done_error(done, &error);
 }
 
 static void reverse_dns_shutdown(struct component *component, uint64_t deadline_ns,
